@@ -27,6 +27,7 @@ const HISTORY_DAYS = 70;
 /** A window must be full of the life's own transactions before its verdict counts. */
 const WARM_DAYS = 7;
 const TREES = 100;
+const LAG_MAX = "60s";
 const FLUSH_ROWS = 500;
 /** Why the newest candidate is held is told again after so many days. */
 const HELD_DAYS = 7;
@@ -86,7 +87,9 @@ export async function live({ seed, days, scenario }: LifeInput): Promise<Life> {
   const dir = temporaryFolder();
   init({ dir, packageRoot: ROOT });
   const file = path.join(dir, "pipelines", "card.yaml");
-  writeFileSync(file, readFileSync(file, "utf8").replace("trees: 300", `trees: ${TREES}`));
+  // A life may share its cores with others: its log lags then, and its days wait for it.
+  const text = readFileSync(file, "utf8").replace("trees: 300", `trees: ${TREES}`);
+  writeFileSync(file, `${text}\nlog: { lag_max: ${LAG_MAX} }\n`);
   const pipeline = loadPipeline(dir, "card");
   const clock = { time: 0, now: () => clock.time, elapsed: () => performance.now() };
   const report = { line: () => {}, progress: () => {} };

@@ -7,7 +7,7 @@ import { type PairedInterval, pairedBootstraps } from "../src/evidence/bootstrap
 import { compileSpec, type FeaturePlan } from "../src/features/plan.ts";
 import { cardsOf, labelsOf, type Source, timesOf } from "../src/lifecycle/data/source.ts";
 import { vectorsOf } from "../src/lifecycle/data/vectors.ts";
-import type { Basis } from "../src/lifecycle/train/basis.ts";
+import type { LearningBasis } from "../src/lifecycle/train/basis.ts";
 import { continueModels } from "../src/lifecycle/train/continue.ts";
 import { type Fitted, fitModels, type StartModel, scoresOf } from "../src/lifecycle/train/fit.ts";
 import { judgedRows } from "../src/lifecycle/train/judge.ts";
@@ -131,7 +131,7 @@ async function weekOf(world: World, at: number, before: Chain | null): Promise<W
     threads: THREADS,
     report: SILENT,
   };
-  const basisOf = (split: Split): Basis => {
+  const basisOf = (split: Split): LearningBasis => {
     return { source, split, x, plan, rows: judgedRows(source, split.evaluate.rows, pipeline), seed };
   };
   const again = async (split: Split, judged: Fitted, start?: StartModel): Promise<Fitted> => {

@@ -8,7 +8,7 @@ import type { LoadResult, LoadTask } from "./load-own.ts";
 import { pathPicture } from "./path-picture.ts";
 import { runOwn, SERVER_ARGS, type Side, startChild } from "./peers.ts";
 import type { ServeTask } from "./serve-own.ts";
-import { preparedWorkspace, writeBodies } from "./serving.ts";
+import { applyRules, preparedWorkspace, RULES, writeBodies } from "./serving.ts";
 import { WORKERS } from "./shadow.ts";
 import { STAGES, type Stage } from "./stages.ts";
 import { ROOT, temporaryFolder } from "./workspace.ts";
@@ -28,6 +28,7 @@ const SHARES = ["p50Ms", "p90Ms", "p99Ms", "p999Ms", "p9999Ms", "maxMs"] as cons
 export const bench: Bench = {
   async run(options): Promise<Figures> {
     const workspace = await preparedWorkspace(options);
+    for (const dir of [workspace.dir, workspace.withoutShadow]) applyRules(dir);
     const bodiesFile = await writeBodies(options);
     const folder = temporaryFolder();
     const worker = path.join(folder, "hanging.mjs");
@@ -43,7 +44,9 @@ export const bench: Bench = {
     const { perSecond } = await loads(off, { seconds: CAPACITY_SECONDS });
     await off.stop();
     const rate = Math.round(perSecond / 2);
-    options.print(`  open loop at ${rate}/s, state saved every ${PERSIST_MS / 1000} s, log of ${LOG_ROWS} predictions`);
+    options.print(
+      `  open loop at ${rate}/s, state saved every ${PERSIST_MS / 1000} s, log of ${LOG_ROWS} predictions, ${RULES.length} rules`,
+    );
     const whole: Partial<Record<Name, LoadResult>> = {};
     const stages: Partial<Record<Name, Readonly<Record<Stage, Percentiles>>>> = {};
     for (const side of SIDES) {
@@ -69,10 +72,7 @@ export const bench: Bench = {
       stages: Object.fromEntries(
         SIDES.map((side) => [
           side,
-          {
-            ...Object.fromEntries(STAGES.map((stage) => [stage, figuresOf(stages[side]![stage])])),
-            rules: figuresOf(null),
-          },
+          Object.fromEntries(STAGES.map((stage) => [stage, figuresOf(stages[side]![stage])])),
         ]),
       ),
     };
@@ -100,9 +100,8 @@ function loader(
   };
 }
 
-/** There are no rules in this build: their stage takes no time. */
-function figuresOf(percentiles: Percentiles | null): Figures {
-  return Object.fromEntries(SHARES.map((share) => [share, percentiles === null ? 0 : percentiles[share]]));
+function figuresOf(percentiles: Percentiles): Figures {
+  return Object.fromEntries(SHARES.map((share) => [share, percentiles[share]]));
 }
 
 function print(

@@ -343,6 +343,7 @@ async function fitted(
     from: from * DAY_MS,
     to: to * DAY_MS,
     rows: of,
+    count: of.length,
     frauds: of.reduce((sum, row) => sum + (labels[row] === 1 ? 1 : 0), 0),
   });
   const split = {

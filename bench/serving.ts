@@ -20,6 +20,14 @@ const LOG_ROWS = 1_000_000_000;
 /** Of /proc, per second. */
 const CLOCK_TICKS = 100;
 
+/** Twenty conditions that Spark SQL takes as they are. */
+export const RULES: readonly string[] = [
+  ...[150, 200, 220, 300, 500].map((amount) => `amount > ${amount}`),
+  ...[10, 20, 30, 40, 50].map((low) => `amount BETWEEN ${low} AND ${low}.5 AND customer_id LIKE '%7'`),
+  ...[1, 2, 3, 4, 5].map((part) => `terminal_id IN ('${part}01', '${part}02', '${part}03') AND amount > ${20 * part}`),
+  ...[1, 2, 3, 4, 5].map((part) => `(amount > ${90 + part} AND customer_id LIKE '${part}%') OR terminal_id IS NULL`),
+];
+
 /** The card pipeline trained twice on the data: a champion and a candidate; `withoutShadow` is the same champion alone, `copy` the whole again. */
 export async function preparedWorkspace(
   options: BenchOptions,
@@ -184,4 +192,13 @@ function keepAll(workspace: string): void {
 export interface ServerSide {
   readonly server: { readonly port: number; readonly pid: number };
   readonly bodiesFile: string;
+}
+
+/** {@link RULES} of the card pipeline's columns, all live; they decide nothing but tags, so that every record costs the same work, with them or without. */
+export function applyRules(dir: string): void {
+  const rules = RULES.map((when, at) => `  - { id: r${at}, when: ${JSON.stringify(when)}, action: tag, stage: live }`);
+  writeFileSync(path.join(dir, "pipelines", "card.rules.yaml"), `rules:\n${rules.join("\n")}\n`);
+  execFileSync(process.execPath, [COMMAND, "rules", "apply", "--workspace", dir], {
+    stdio: ["ignore", "ignore", "inherit"],
+  });
 }

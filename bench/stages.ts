@@ -5,7 +5,7 @@ import { type Span, type SpanContext, type Tracer, type TracerProvider, trace } 
 import { Latencies, type Percentiles } from "./latencies.ts";
 
 /** As they follow each other: `wait` until the body is there and its turn has come, `answer` from the last step to the socket. */
-export const STAGES = ["wait", "parse", "features", "score", "log", "answer", "whole"] as const;
+export const STAGES = ["wait", "parse", "features", "score", "rules", "log", "answer", "whole"] as const;
 export type Stage = (typeof STAGES)[number];
 
 /** Requests between the end of their steps and their answer. */

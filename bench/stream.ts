@@ -1,5 +1,5 @@
 // Streams on a real Kafka: records per second with own state, Redis or rules alone, latency at 10,000/s, restoring, the client's own ceiling, PySpark.
-import { execFileSync, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { appendFileSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { createInterface } from "node:readline";
@@ -10,7 +10,7 @@ import { redisInstalled, startRedis } from "../test/drivers/redis-server.ts";
 import type { Bench, BenchOptions, Figures } from "./bench.ts";
 import type { Percentiles } from "./latencies.ts";
 import { runOwn, runPython, SERVER_ARGS } from "./peers.ts";
-import { preparedWorkspace, processorSeconds, residentMb, writeBodies } from "./serving.ts";
+import { applyRules, preparedWorkspace, processorSeconds, RULES, residentMb, writeBodies } from "./serving.ts";
 import type { CeilingResult, StreamTask } from "./stream-own.ts";
 import { ROOT } from "./workspace.ts";
 
@@ -27,14 +27,6 @@ const WARM_UP_SECONDS = 5;
 const LOOK_MS = 250;
 const READY_TRIES_MAX = 2400;
 const STALL_LOOKS_MAX = 480;
-
-/** Twenty conditions that Spark SQL takes as they are. */
-const RULES: readonly string[] = [
-  ...[150, 200, 220, 300, 500].map((amount) => `amount > ${amount}`),
-  ...[10, 20, 30, 40, 50].map((low) => `amount BETWEEN ${low} AND ${low}.5 AND customer_id LIKE '%7'`),
-  ...[1, 2, 3, 4, 5].map((part) => `terminal_id IN ('${part}01', '${part}02', '${part}03') AND amount > ${20 * part}`),
-  ...[1, 2, 3, 4, 5].map((part) => `(amount > ${90 + part} AND customer_id LIKE '${part}%') OR terminal_id IS NULL`),
-];
 
 interface Rate {
   readonly perSecond: number;
@@ -91,14 +83,13 @@ async function measure(options: BenchOptions, broker: Broker): Promise<Figures> 
   if (wants("spark")) spark = await sparkRate(options, { address, rows });
 
   const workspaces = await preparedWorkspace(options);
-  writeRules(workspaces.dir, "card");
   const side = (topic: string): string => {
     const dir = workspaces.copy(topic);
     appendFileSync(
       path.join(dir, "pipelines", "card.yaml"),
       `\narchive: { to: data/archive }\nstream: { topic: ${topic}, group: bench-${topic} }\n`,
     );
-    run(dir, "rules", "apply");
+    applyRules(dir);
     return dir;
   };
   const rateOf = async (what: string, dir: string, of: { rows: number; redis?: string }): Promise<Rate> => {
@@ -277,12 +268,6 @@ async function restoring(
   return perMillion;
 }
 
-/** Rules of the pipeline's columns, all live; they decide nothing but tags, so that both sides do the same work for every record. */
-function writeRules(dir: string, pipeline: string): void {
-  const rules = RULES.map((when, at) => `  - { id: r${at}, when: ${JSON.stringify(when)}, action: tag, stage: live }`);
-  writeFileSync(path.join(dir, "pipelines", `${pipeline}.rules.yaml`), `rules:\n${rules.join("\n")}\n`);
-}
-
 /** The same columns without a model. */
 function rulesWorkspace(dir: string): string {
   const yaml = readFileSync(path.join(dir, "pipelines", "card.yaml"), "utf8").replace(
@@ -293,12 +278,8 @@ function rulesWorkspace(dir: string): string {
     path.join(dir, "pipelines", "card.yaml"),
     `${yaml}\narchive: { to: data/archive }\nstream: { topic: full, group: bench-rules, decisions: rules-decisions, alerts: rules-alerts, dead_letters: rules-letters }\n`,
   );
-  run(dir, "rules", "apply");
+  applyRules(dir);
   return dir;
-}
-
-function run(dir: string, ...args: readonly string[]): void {
-  execFileSync(process.execPath, [COMMAND, ...args, "--workspace", dir], { stdio: ["ignore", "ignore", "inherit"] });
 }
 
 /** PySpark's structured streaming with the same conditions over the same topic, in local mode on all cores. */

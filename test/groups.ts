@@ -25,6 +25,7 @@ export const OUTSIDE_TESTS: readonly string[] = [
   "test/server/cases.test.ts",
   "test/server/clients.test.ts",
   "test/server/schemathesis.test.ts",
+  "test/server/shared-faults.test.ts",
   "test/server/shared.test.ts",
   "test/server/store.test.ts",
   "test/ui/**",

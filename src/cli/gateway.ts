@@ -174,6 +174,7 @@ async function begin(
   const writer = new LedgerWriter({
     ledger,
     spool,
+    clock,
     appendMsMax: settings.deadlineMs * LEDGER_SHARE,
     retryMs: RETRY_MS,
     spoolBytesMax: SPOOL_BYTES_MAX,

@@ -2,6 +2,7 @@
 import { CANDIDATE_NAME } from "../core/alias.ts";
 import { parseDuration } from "../core/duration.ts";
 import { SentinelError } from "../core/errors.ts";
+import { readInstant } from "../core/time.ts";
 import type { VerbOptions } from "./verb.ts";
 
 /** What a seed may be. */
@@ -78,11 +79,11 @@ export function choiceOption<T extends string>(
 export function timeOption(options: VerbOptions, name: string): number | undefined {
   const text = textOption(options, name);
   if (text === undefined) return undefined;
-  const value = /^\d{10,}$/.test(text)
-    ? Number(text)
-    : Date.parse(/[zZ]|[+-]\d\d:?\d\d$/.test(text) || text.length <= 10 ? text : `${text}Z`);
+  const value = readInstant(text);
   if (Number.isNaN(value))
-    throw usage(`--${dashed(name)} ${text} is no time such as 2018-08-15 or 2018-08-15T12:00:00Z`);
+    throw usage(
+      `--${dashed(name)} ${text} is no time such as 2018-08-15 or 2018-08-15T12:00:00Z, nor milliseconds since 1970`,
+    );
   return value;
 }
 

@@ -1,16 +1,22 @@
 // `sentinel train`: arguments in, narration and verdicts out.
 
+import { totalmem } from "node:os";
+import path from "node:path";
 import { CANDIDATE } from "../core/alias.ts";
+import { SentinelError } from "../core/errors.ts";
 import { mean } from "../core/stats.ts";
 import { writeResults } from "../lifecycle/data/result-files.ts";
-import { TUNE_MAX, type Tuning, train, trainResults } from "../lifecycle/train.ts";
+import { type EngineRun, type EngineTrainResult, trainByEngine } from "../lifecycle/engine-train.ts";
+import type { EngineChoice } from "../lifecycle/featurise.ts";
+import { type TrainResult, TUNE_MAX, type Tuning, train, trainResults } from "../lifecycle/train.ts";
 import type { RefitFacts } from "../online/bundle.ts";
 import type { ModelVersion } from "../ports/registry.ts";
+import { ENGINE_OPTIONS, engineOption } from "./engine.ts";
 import { candidateOption, forceReason, optionalInteger, SEEDS, textOption } from "./options.ts";
 import { checkOutFolder } from "./out.ts";
 import { figure, type Output } from "./output.ts";
 import { SUMMARY_OPTION } from "./summary.ts";
-import type { Verb } from "./verb.ts";
+import type { Verb, VerbOptions } from "./verb.ts";
 
 /** Metrics shown on the terminal; the rest is in the run and the card. */
 const SHOWN = [
@@ -35,40 +41,93 @@ export const verb: Verb = {
     ["--as <alias>", "candidate-NAME: shadow beside the candidate, instead of taking its place (default: candidate)"],
     ["--force", "register although a gate said no"],
     ["--reason <text>", "why, for the journal (with --force)"],
-    ["--out <dir>", "write train.json, metrics.json and learning.csv into this folder"],
+    ...ENGINE_OPTIONS,
+    [
+      "--table <dir>",
+      "with --engine: the folder of the feature table, used where it is there and else made (default: made, and removed afterwards)",
+    ],
+    ["--out <dir>", "write train.json, metrics.json and learning.csv into this folder, with --engine xgboost.json too"],
     SUMMARY_OPTION,
   ],
   async run(context, { options }) {
     const { output, config } = context;
     const pipeline = context.pipeline();
     const forced = forceReason(options);
-    const path = textOption(options, "data") ?? pipeline.source;
+    const data = textOption(options, "data") ?? pipeline.source;
     const seed = optionalInteger(options, "seed", SEEDS);
     const out = textOption(options, "out");
     if (out !== undefined) checkOutFolder("--out", out);
     const as = candidateOption(options);
     const tune = optionalInteger(options, "tune", { low: 1, high: TUNE_MAX });
-    output.heading(`train ${pipeline.model} on ${path}`);
-    const result = await train(context.ports(), {
-      pipeline,
-      path,
-      actor: config.actor,
-      packageVersion: context.packageVersion,
-      threads: config.threads,
-      seed,
-      tune,
-      ...(options.refit === true ? { refit: true } : {}),
-      as,
-      forced,
-      verb: "train",
-    });
-    if (out !== undefined) writeResults(out, trainResults(result, pipeline.model));
+    const by = await engineOption(context, options);
+    const table = tableOption(options, by);
+    output.heading(`train ${pipeline.model} on ${data}`);
+    const { actor, threads, workspace } = config;
+    const { packageVersion } = context;
+    const task = { pipeline, path: data, actor, packageVersion, threads, seed, as, forced };
+    const { model = null, ...result } =
+      by === undefined
+        ? await trainHere(context.ports(), {
+            ...task,
+            tune,
+            ...(options.refit === true ? { refit: true } : {}),
+            verb: "train",
+          })
+        : await trainByEngine(context.ports(), { ...task, by, table, workspace, memoryBytes: totalmem() }).finally(() =>
+            by.engine.close(),
+          );
+    const written: Readonly<Record<string, string>> =
+      model === null ? {} : { "xgboost.json": new TextDecoder().decode(model) };
+    if (out !== undefined) writeResults(out, { ...trainResults(result, pipeline.model), ...written });
     for (const verdict of result.verdicts) output.verdict(verdict);
     showTraining(output, result);
+    if (result.run !== undefined && result.run !== null) showRun(output, result.run, result.seconds);
     showRegistered(output, result.version, as);
     return { yes: result.version !== null, json: result };
   },
 };
+
+/** With what an engine would say left out. */
+async function trainHere(...given: Parameters<typeof train>): Promise<TrainResult & Partial<EngineTrainResult>> {
+  return await train(...given);
+}
+
+/** What an engine does not do, and where its feature table stands. Errors: cli.usage. */
+function tableOption(options: VerbOptions, by: EngineChoice | undefined): string | null {
+  const table = textOption(options, "table");
+  if (by === undefined) {
+    if (table === undefined) return null;
+    throw new SentinelError("cli.usage", "--table is about an engine, and --engine is missing", {
+      hint: "add --engine spark, or leave it out",
+    });
+  }
+  const odd = (["tune", "refit"] as const).find((name) => options[name] !== undefined);
+  if (odd !== undefined) {
+    throw new SentinelError("cli.usage", `--${odd} trains on one machine, and --engine on many`, {
+      hint:
+        odd === "tune"
+          ? "search on a part of the data without --engine, and write what it finds below model_parameters"
+          : "leave one of them out",
+    });
+  }
+  if (table !== undefined) checkOutFolder("--table", path.dirname(path.resolve(table)));
+  return table ?? null;
+}
+
+/** What the engine did, and what one machine would do. */
+function showRun(output: Output, run: EngineRun, seconds: TrainResult["seconds"]): void {
+  const { engine, library, workers, rows, frauds, differenceMax, table, reused, oneMachine } = run;
+  output.line(
+    `  ${library} on ${engine}: ${workers} ${workers === 1 ? "process" : "processes"}, ${rows.toLocaleString("en")} transactions (${frauds.toLocaleString("en")} frauds); the bundle's trees answer as it does, within ${differenceMax.toPrecision(2)}`,
+  );
+  if (oneMachine !== null) {
+    const own = (reused ? 0 : seconds.features) + seconds.boost;
+    output.line(
+      `  this table fits one machine (about ${figure(oneMachine.bytes / 2 ** 30)} GB): \`sentinel train\` would take about ${figure(oneMachine.seconds)} s here for features and trees, ${reused ? "for trees alone " : ""}this took ${figure(own)} s`,
+    );
+  }
+  if (table !== null) output.line(`  feature table ${table}: ${reused ? "was there" : "kept"}`);
+}
 
 /** What became of the version, and what to do next. */
 export function showRegistered(output: Output, version: ModelVersion | null, as = CANDIDATE): void {

@@ -114,6 +114,17 @@ export function parseIso(text: string, zone: Zone = UTC): number {
   return match[8] === undefined ? zone.instantOf(local) : local - offsetMs(match[8]);
 }
 
+/**
+ * An instant as people give it to a command or a route: ISO 8601, or milliseconds since 1970; NaN when it is neither. Of counts only 0, "ever since",
+ * and those between {@link TIME_MIN} and {@link TIME_MAX} are taken: any other counts seconds, or what else there is.
+ */
+export function readInstant(given: string | number): number {
+  const isCount = typeof given === "number" || /^\d{10,15}$/.test(given);
+  const ms = isCount ? Number(given) : parseIso(given);
+  const isMeant = isCount ? ms === 0 || (ms >= TIME_MIN && ms <= TIME_MAX) : ms >= 0 && ms < 8.64e15;
+  return Number.isSafeInteger(ms) && isMeant ? ms : Number.NaN;
+}
+
 /** Why {@link readTime} does not take a value, and what to write; `column` is the name to give in the hint. */
 export function timeFault(
   value: unknown,

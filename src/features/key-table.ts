@@ -20,7 +20,7 @@ export interface SlotWatch {
 }
 
 /**
- * One series. A key's first `tileEvents` transactions in an epoch-aligned tile of `tileMs` are kept singly; further ones are added up in
+ * One series. A key's first `tileEvents` transactions in an epoch-aligned tile (`need.tileMs`, else `limits.tileMs`) are kept singly; further ones are added up in
  * one record with the time of the latest. So a busy key costs a bounded number of entries, what is kept depends only on the
  * tile's own transactions (not on when history began), and an error appears only where a window's edge cuts a busy tile.
  */
@@ -41,6 +41,7 @@ export class KeyTable {
   /** Who hears of keys that are about to change; null for nobody. */
   watch: SlotWatch | null = null;
   private readonly limits: StateLimits;
+  private readonly tileMs: number;
   private readonly slots = new Map<string, number>();
   private slotCount = 0;
   /** Characters of all key texts. */
@@ -55,6 +56,7 @@ export class KeyTable {
     this.need = need;
     this.ownColumns = Int32Array.from(need.columns.keys()).filter((at) => hopOf(need.columns[at]) === null);
     this.limits = limits;
+    this.tileMs = need.tileMs ?? limits.tileMs;
     // What is kept of a key when one more comes is younger than the retention, so no run is longer.
     const spanMs = this.retentionMs;
     this.singles = new Timelines(need.columns.length, { spanMs });
@@ -117,7 +119,7 @@ export class KeyTable {
     if (time > this.newest[slot]) this.newest[slot] = time;
     this.dropOld(slot, event.watermark);
     if (this.mayBeBusy(slot, event)) {
-      const tileStart = Math.floor(time / this.limits.tileMs) * this.limits.tileMs;
+      const tileStart = Math.floor(time / this.tileMs) * this.tileMs;
       if (this.tileIsFull(slot, tileStart)) {
         this.addToTile(slot, tileStart, event);
         return;
@@ -134,7 +136,8 @@ export class KeyTable {
    */
   private mayBeBusy(slot: number, { time }: { readonly time: number }): boolean {
     const { place, singles } = this;
-    const { tileEvents, tileMs } = this.limits;
+    const { tileMs } = this;
+    const { tileEvents } = this.limits;
     singles.locate(slot, place);
     const { times, begin, end } = place;
     if (end - begin < tileEvents) return false;
@@ -227,7 +230,8 @@ export class KeyTable {
 
   /** Whether the tile holds all the single entries it may; the key has at least that many. */
   private tileIsFull(slot: number, tileStart: number): boolean {
-    const { tileEvents, tileMs } = this.limits;
+    const { tileMs } = this;
+    const { tileEvents } = this.limits;
     const { times } = this.singles.page(slot);
     const begin = this.singles.begin(slot);
     const end = begin + this.singles.length(slot);
@@ -266,7 +270,7 @@ export class KeyTable {
     const { times } = this.tiles.page(slot);
     const begin = this.tiles.begin(slot);
     const start = tileStart - this.tiles.origin(slot);
-    const at = firstAfter(times, begin, begin + length, start + this.limits.tileMs - 1) - 1;
+    const at = firstAfter(times, begin, begin + length, start + this.tileMs - 1) - 1;
     return at >= begin && times[at] >= start ? at : -1;
   }
 

@@ -22,3 +22,27 @@ export const STATE_LIMITS: StateLimits = {
   tileMs: HOUR_MS,
   tileEvents: 16,
 };
+
+/** Lengths that tiles have where windows are short: seconds, each a divisor of an hour. */
+const FINE_TILES_S = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800];
+/** Of a window, this part at most is uncertain at its edge. */
+const TILES_PER_WINDOW = 12;
+/** Tiles within a key's retention: what bounds the memory of a key that never rests. */
+const TILES_PER_KEY_MAX = 25_000;
+
+/**
+ * The length of tiles, in milliseconds, for windows of which the shortest is `shortestMs`: an hour is most of a window of five minutes. Longer
+ * where the same key is kept so long (`retentionMs`) that its tiles would be too many; an hour at most.
+ */
+export function fineTileMs({
+  shortestMs,
+  retentionMs,
+}: {
+  readonly shortestMs: number;
+  readonly retentionMs: number;
+}): number {
+  const lengths = FINE_TILES_S.map((seconds) => seconds * 1000);
+  const wanted = lengths.findLast((ms) => ms <= shortestMs / TILES_PER_WINDOW) ?? lengths[0];
+  const least = lengths.find((ms) => ms >= retentionMs / TILES_PER_KEY_MAX) ?? HOUR_MS;
+  return shortestMs / TILES_PER_WINDOW >= HOUR_MS ? HOUR_MS : Math.max(wanted, least);
+}

@@ -6,6 +6,7 @@ import { derivedColumn, derivedOf } from "./derived.ts";
 import { columnOfIdentity, identityColumn } from "./distinct.ts";
 import { compileFeature } from "./expression.ts";
 import { hopColumn, hopOf } from "./hops.ts";
+import { fineTileMs, STATE_LIMITS } from "./limits.ts";
 import type { ElapsedStep, KeySteps, MultipleDraft, ScanDraft, SinceFraudStep, WindowDraft } from "./passes.ts";
 import { keySteps } from "./passes.ts";
 import type { RowDraft, RowExpression, RowSteps } from "./row-steps.ts";
@@ -23,6 +24,8 @@ export interface SeriesNeed {
   readonly labelled?: readonly string[];
   /** Other columns whose values are looked for among the keys; absent where there are none. */
   readonly readBy?: readonly (readonly string[])[];
+  /** Length of its tiles (ms) where they are finer than the state's own; absent where they are not. */
+  readonly tileMs?: number;
 }
 
 /** What a state keeps: one series a key, in the order of their keys. */
@@ -90,15 +93,18 @@ export function sourcesOf(name: string): readonly string[] {
   return Object.keys(derived.columns).filter((column) => derived.columns[column] !== "time");
 }
 
-/** Compiles a checked spec. */
-export function compileSpec(spec: FeatureSpec): FeaturePlan {
+/**
+ * Compiles a checked spec. With `fine` a busy key is kept as finely as its shortest window needs: who counts the last five minutes means five
+ * minutes. A model's features are kept as they were when it learned from them.
+ */
+export function compileSpec(spec: FeatureSpec, { fine = false }: { readonly fine?: boolean } = {}): FeaturePlan {
   const names = spec.features.map((feature) => feature.name);
   const draft: Draft = { names, series: [], columns: [], texts: [], rows: [], values: names.length };
   spec.features.forEach((def, feature) => {
     (COMPILE[def.kind] as (def: FeatureDef, feature: number, draft: Draft) => void)(def, feature, draft);
   });
   draft.series.sort((a, b) => (seriesId(a) < seriesId(b) ? -1 : 1));
-  const series = draft.series.map(needOf);
+  const series = draft.series.map((one) => (fine ? { ...needOf(one), ...tilesOf(one) } : needOf(one)));
   return {
     spec,
     hash: specHash(spec),
@@ -149,7 +155,13 @@ function unionOf(a: SeriesNeed, b: SeriesNeed): SeriesNeed {
     retentionMs: Math.max(a.retentionMs, b.retentionMs),
     ...labelledByBoth(a, b),
     ...readByBoth(a, b),
+    ...finerTiles(a, b),
   };
+}
+
+function finerTiles({ tileMs: a }: SeriesNeed, { tileMs: b }: SeriesNeed): Pick<SeriesNeed, "tileMs"> {
+  if (a === undefined && b === undefined) return {};
+  return { tileMs: Math.min(a ?? STATE_LIMITS.tileMs, b ?? STATE_LIMITS.tileMs) };
 }
 
 function labelledByBoth(
@@ -378,6 +390,11 @@ function seriesOf(
 /** A key read by other columns is a series of the plan by itself; the state keeps both as one. */
 function seriesId({ key, readBy }: Pick<SeriesDraft, "key" | "readBy">): string {
   return readBy === null ? keyId(key) : `${keyId(key)} ${keyId(readBy)}`;
+}
+
+function tilesOf({ windows, retentionMs }: SeriesDraft): Pick<SeriesNeed, "tileMs"> {
+  const tileMs = fineTileMs({ shortestMs: Math.min(...windows.map(({ ms }) => ms)), retentionMs });
+  return tileMs < STATE_LIMITS.tileMs ? { tileMs } : {};
 }
 
 function needOf(draft: SeriesDraft): SeriesNeed {

@@ -41,6 +41,8 @@ const LEDGER_SHARE = 0.2;
 /** Answers of a policy that are scored afterwards in one round, and how long a brain may take for one. */
 const SETTLED_MAX = 100;
 const SETTLE_MS_MAX = 5000;
+/** Of one round, how many transactions brains may fail at: one that no brain can judge keeps the others waiting no longer than this. */
+const SETTLE_FAILURES_MAX = 3;
 
 const WORDS: Readonly<Record<NoAnswer, string>> = {
   "no-brain": "no brain is known",
@@ -61,6 +63,8 @@ export class Gateway {
   private readonly options: GatewayOptions;
   private readonly counters: GatewayCounters;
   private settling: Promise<number> | null = null;
+  /** Ids that wait and that brains failed at before. */
+  private unsettled = new Set<string>();
 
   constructor(options: GatewayOptions) {
     this.options = options;
@@ -107,10 +111,19 @@ export class Gateway {
   private async settleSome(): Promise<number> {
     const { pool, ledger, clock } = this.options;
     if (!pool.isOpen()) return 0;
-    let count = 0;
-    for (const { id, transaction } of await ledger.pending(SETTLED_MAX)) {
+    let [count, failures] = [0, 0];
+    const pending = await ledger.pending(SETTLED_MAX);
+    const again = pending.filter(({ id }) => this.unsettled.has(id));
+    this.unsettled = new Set(again.map(({ id }) => id));
+    // Those that failed before come last: a round may be over before its end.
+    const inTurn = [...pending.filter(({ id }) => !this.unsettled.has(id)), ...again];
+    for (const { id, transaction } of inTurn) {
       const asked = await pool.ask(transaction, { requestId: `settle-${count}`, msMax: SETTLE_MS_MAX });
-      if (asked.kind === "none") break;
+      if (asked.kind === "none") {
+        this.unsettled.add(id);
+        if (asked.why === "no-brain" || asked.why === "circuit-open" || ++failures === SETTLE_FAILURES_MAX) break;
+        continue;
+      }
       // A refusal is an answer too: this one will never be scored.
       const { reply, where } = asked;
       const answer = reply.kind === "answer" ? JSON.stringify(reply.answer) : reply.text;

@@ -8,11 +8,13 @@ import {
   type LedgerRecord,
   type LedgerSpool,
 } from "../ports/ledger.ts";
+import type { Clock } from "../ports/ports.ts";
 
 export interface WriterOptions {
   readonly ledger: Ledger;
   readonly spool: LedgerSpool;
-  /** How long an append may take before its entries go to the spool. */
+  readonly clock: Pick<Clock, "elapsed">;
+  /** How long entries may wait for the ledger, their turn included, before they go to the spool. */
   readonly appendMsMax: number;
   /** How often the ledger is tried again while the spool holds entries. */
   readonly retryMs: number;
@@ -25,6 +27,8 @@ export interface WriterOptions {
 
 interface Waiting {
   readonly entry: LedgerEntry;
+  /** When it came, by the steady clock. */
+  readonly since: number;
   resolve(record: LedgerRecord | null): void;
   reject(error: unknown): void;
 }
@@ -85,7 +89,7 @@ export class LedgerWriter {
    */
   write(entry: LedgerEntry): Promise<LedgerRecord | null> {
     return new Promise((resolve, reject) => {
-      this.waiting.push({ entry, resolve, reject });
+      this.waiting.push({ entry, since: this.options.clock.elapsed(), resolve, reject });
       this.writing ??= this.work();
     });
   }
@@ -105,7 +109,10 @@ export class LedgerWriter {
       await (shared > 1 ? sleep(GATHER_MS) : new Promise((resolve) => setImmediate(resolve)));
       const batch = this.waiting.splice(0, LEDGER_APPENDED_MAX);
       shared = batch.length;
-      const records = await this.keep(batch.map(({ entry }) => entry)).catch((error: unknown) => {
+      const { clock, appendMsMax } = this.options;
+      const msMax = batch[0].since + appendMsMax - clock.elapsed();
+      const entries = batch.map(({ entry }) => entry);
+      const records = await this.keep(entries, msMax).catch((error: unknown) => {
         for (const one of batch) one.reject(error);
         return null;
       });
@@ -114,10 +121,12 @@ export class LedgerWriter {
     this.writing = null;
   }
 
-  private async keep(entries: readonly LedgerEntry[]): Promise<readonly (LedgerRecord | null)[]> {
+  private async keep(entries: readonly LedgerEntry[], msMax: number): Promise<readonly (LedgerRecord | null)[]> {
     if (!this.spooling) {
       try {
-        const records = await this.inTime(this.options.ledger.append(entries));
+        // Behind other batches of a slow ledger the time may be over before its own turn.
+        if (msMax <= 0) throw this.tooSlow();
+        const records = await this.inTime(this.options.ledger.append(entries), msMax);
         this.lastFault = "";
         return records;
       } catch (error) {
@@ -128,15 +137,20 @@ export class LedgerWriter {
       }
     }
     await this.options.spool.append(entries);
+    // A drain that found the spool empty meanwhile wanted new entries to go to the ledger: these still wait here.
+    this.spooling = true;
     return entries.map(() => null);
   }
 
-  private inTime<T>(append: Promise<T>): Promise<T> {
-    const { appendMsMax } = this.options;
+  private inTime<T>(append: Promise<T>, msMax: number): Promise<T> {
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => reject(new Error(`the ledger took longer than ${appendMsMax} ms`)), appendMsMax);
+      const timer = setTimeout(() => reject(this.tooSlow()), msMax);
       append.then(resolve, reject).finally(() => clearTimeout(timer));
     });
+  }
+
+  private tooSlow(): Error {
+    return new Error(`the ledger took longer than ${this.options.appendMsMax} ms`);
   }
 
   private retry(): void {

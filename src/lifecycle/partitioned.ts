@@ -49,6 +49,8 @@ export interface PartitionedInput {
   /** Absent: as many as the rows ask for. */
   readonly partitions?: number;
   readonly stateBytesMax?: number;
+  /** SHA-256 of the table, where it is known already. */
+  readonly dataHash?: string;
 }
 
 export interface PartitionedResult {
@@ -70,7 +72,12 @@ export async function featurisePartitioned(ports: Ports, input: PartitionedInput
   checkOut(out);
   checkNames(plan, ["date"]);
   const dataset = await ports.dataset();
-  const source = await openSource(dataset, pipeline, { path: input.path, plans: [plan], labelled: true });
+  const source = await openSource(dataset, pipeline, {
+    path: input.path,
+    plans: [plan],
+    labelled: true,
+    hash: input.dataHash,
+  });
   const whole = await dataset.describe(input.path);
   const isArchive = (await dataset.archives(input.path)).length > 0;
   const lacking = lackingText({ path: input.path, table: source.empty }, plan);

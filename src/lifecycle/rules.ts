@@ -13,7 +13,7 @@ import type { Pipeline } from "../pipeline/pipeline.ts";
 import { entriesOf, type FileEntry, type RulesFile } from "../pipeline/rules.ts";
 import type { Ports } from "../ports/ports.ts";
 import type { RulesEntry } from "../ports/rules.ts";
-import { ListIndex } from "../rules/lists.ts";
+import { ListIndex, type ListSpan } from "../rules/lists.ts";
 import { type ChangeResult, changeRules, type Side } from "./rules/change.ts";
 import { readRulesFile, rulesFileOf, rulesNow, storeOf } from "./rules/now.ts";
 
@@ -76,27 +76,40 @@ async function applyFile(
   });
 }
 
-/** What makes a list of the file's entries: new ones begin, those that are gone end. */
+/**
+ * What makes a list of the file's entries: new ones begin, those that are gone end. An entry whose `from` the file says otherwise than before is
+ * taken back, since the file alone says when its values are on the list.
+ */
 function listChanges(
   now: ListIndex,
   entries: readonly FileEntry[],
   by: { readonly at: number; readonly actor: string },
 ): ListChange[] {
-  const open = new Map([...now.at(Number.MAX_SAFE_INTEGER)].map((one) => [one.value, one.from]));
-  const current = new Map([...now.at(by.at)].map((one) => [one.value, one]));
+  const rest = new Map<string, ListSpan[]>();
+  for (const span of now.spans()) rest.set(span.value, [...(rest.get(span.value) ?? []), span]);
   const changes: ListChange[] = [];
+  const dated = new Set<string>();
   for (const { value, from, to = null, reason } of entries) {
-    const known = current.get(value);
-    const is =
-      known !== undefined &&
-      (from === undefined || from === known.from) &&
-      (to === known.to || (to === null && open.has(value)));
-    open.delete(value);
-    current.delete(value);
-    if (!is) changes.push({ value, from: from ?? known?.from ?? by.at, to, reason, ...by });
+    const spans = rest.get(value) ?? [];
+    const known = spans.findIndex((span) => (from === undefined ? isLasting(span, by.at) : span.from === from));
+    const [was] = known < 0 ? [undefined] : spans.splice(known, 1);
+    if (from !== undefined) dated.add(value);
+    if (was === undefined || was.to !== to)
+      changes.push({ value, from: from ?? was?.from ?? by.at, to, reason, ...by });
   }
-  for (const [value, from] of open) changes.push({ value, from, to: by.at, reason: "left the file", ...by });
+  for (const { value, from, to } of [...rest.values()].flat()) {
+    // What ended before is history.
+    if (to !== null && to <= by.at) continue;
+    const isMoved = dated.has(value);
+    const until = isMoved ? from : Math.max(from, by.at);
+    changes.push({ value, from, to: until, reason: isMoved ? "the file says another time" : "left the file", ...by });
+  }
   return changes;
+}
+
+/** Whether it goes on, or will begin. */
+function isLasting({ to }: ListSpan, at: number): boolean {
+  return to === null || to > at;
 }
 
 /** Adds a rule, or replaces the one of its id. */
@@ -181,19 +194,26 @@ export async function changeList(
     const until = by.to ?? at;
     if (!end) {
       const from = by.from ?? at;
+      if (by.to !== undefined && by.to <= from) {
+        const [since, end] = [from, by.to].map((time) => new Date(time).toISOString());
+        throw new SentinelError("rules.invalid", `list ${list}: ${since} to ${end} is no time to be on a list`, {
+          hint: "an entry begins before it ends; one without a beginning begins now",
+        });
+      }
       const changes = values.map((value) => ({ value, from, to: by.to ?? null, at, actor, reason }));
       return { lists: { [list]: changes } };
     }
-    const current = new Map([...now.at(until)].map((one) => [one.value, one.from]));
-    const missing = values.find((value) => !current.has(value));
+    const missing = values.find((value) => !now.hasText(value, until));
     if (missing !== undefined) {
       throw new SentinelError("rules.unknown", `${JSON.stringify(missing)} is not on list ${list}`, {
         hint: `\`sentinel lists show ${list}\` shows who is`,
       });
     }
-    return {
-      lists: { [list]: values.map((value) => ({ value, from: current.get(value)!, to: until, at, actor, reason })) },
-    };
+    // A value that was added twice has two entries: it leaves the list when both end. One that has not begun is taken back.
+    const ended = [...new Set(values)].flatMap((value) =>
+      now.spansOf(value).filter(({ to }) => to === null || to > until),
+    );
+    return { lists: { [list]: ended.map(({ value, from }) => ({ value, from, to: until, at, actor, reason })) } };
   });
 }
 

@@ -2,8 +2,7 @@
 import { bundleFile } from "../core/bundle.ts";
 import { SentinelError } from "../core/errors.ts";
 import { isYes, type Verdict } from "../core/verdict.ts";
-import { readAlike } from "../features/inputs.ts";
-import { columnsOfPlan, compileSpec, type FeaturePlan } from "../features/plan.ts";
+import { compileSpec, type FeaturePlan } from "../features/plan.ts";
 import { decodeGbdt } from "../ml/gbdt/model.ts";
 import { decodeForest } from "../ml/iforest/model.ts";
 import type { Matrix } from "../ml/matrix.ts";
@@ -11,20 +10,7 @@ import { loadVersion, type Scorer } from "../online/score.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
 import type { Ports } from "../ports/ports.ts";
 import type { Registry } from "../ports/registry.ts";
-import { aheadText, lackingText } from "./data/plausible.ts";
-import {
-  amountsOf,
-  cardsOf,
-  checkUniqueIds,
-  keepColumns,
-  labelsOf,
-  readSource,
-  reportUnlabelled,
-  type Source,
-  spanText,
-  timesOf,
-} from "./data/source.ts";
-import { vectorsOf } from "./data/vectors.ts";
+import { amountsOf, cardsOf, labelsOf, rowsOf, type Source, timesOf } from "./data/source.ts";
 import { type Lineage, lineageOf } from "./lineage/lineage.ts";
 import type { Basis } from "./train/basis.ts";
 import { continueModels } from "./train/continue.ts";
@@ -37,11 +23,11 @@ import { policyFeatures } from "./train/policy.ts";
 import { weightsOf } from "./train/recipe.ts";
 import { logRun, register, saveState } from "./train/record.ts";
 import { type Refit, refit } from "./train/refit.ts";
-import { splitAfter, splitByTime, UNSEEN_ROWS_MIN } from "./train/split.ts";
+import { type RowsOf, rowsInMemory } from "./train/rows.ts";
+import { UNSEEN_ROWS_MIN } from "./train/split.ts";
 import type { TrainInput, TrainResult } from "./train/task.ts";
 import { logTrials, tune } from "./train/tune.ts";
 import { judgeUntuned, logUntuned } from "./train/untuned.ts";
-import { gateOf } from "./validate.ts";
 
 export { fitDecisions } from "./train/decisions.ts";
 export { decidedRows, type Metrics, metricsOf } from "./train/evaluate.ts";
@@ -55,11 +41,14 @@ export {
   marginsOf,
 } from "./train/fit.ts";
 export { judgedRows } from "./train/judge.ts";
+export { columnKinds } from "./train/kinds.ts";
 export { learnedSpec } from "./train/learn-spec.ts";
 export { trainResults } from "./train/results.ts";
-export { type Split, type SplitBounds, splitBounds } from "./train/split.ts";
+export { type OpenedRows, type RowsOf, readData } from "./train/rows.ts";
+export { type Split, type SplitBounds, spanBounds, splitBounds, splitCounted } from "./train/split.ts";
 export type { Recipe, TrainInput, TrainResult, TrainStep } from "./train/task.ts";
 export { TUNE_MAX, type Tuning } from "./train/tune.ts";
+export { SeenValues, unseenCheck } from "./train/unseen.ts";
 
 /** Trains one candidate. A gate's no ends it with the verdicts so far and nothing registered. */
 export async function train(ports: Ports, input: TrainInput): Promise<TrainResult> {
@@ -71,7 +60,12 @@ export async function train(ports: Ports, input: TrainInput): Promise<TrainResul
 export async function makeCandidate(
   ports: Ports,
   asked: TrainInput,
-  made: { readonly plan: FeaturePlan; readonly fit: typeof fitModels },
+  made: {
+    readonly plan: FeaturePlan;
+    readonly fit: typeof fitModels;
+    /** Absent: the whole table in memory. */
+    readonly rows?: RowsOf;
+  },
 ): Promise<TrainResult> {
   const { pipeline } = asked;
   const { plan } = made;
@@ -85,31 +79,20 @@ export async function makeCandidate(
   const start = recipe?.continued === true ? startOf(champion, { plan, pipeline }) : undefined;
 
   onStep?.("read");
-  // A champion that reads a column otherwise gets a table of its own when it is compared.
-  const plans = champion !== null && readAlike(plan, champion.plan) ? [plan, champion.plan] : [plan];
-  const whole = await readData(ports, pipeline, { path: asked.path, plans, required: [plan], all: true });
-  watch.lap("read");
-  const data = gateOf(pipeline, whole.table).verdict;
-  watch.lap("validate");
-  // What only the gate asks about is not carried through the training.
-  const source = keepColumns(whole, pipeline, plans.flatMap(columnsOfPlan));
-  const times = timesOf(source.table, pipeline);
-  const labels = labelsOf(source.table, pipeline);
-  const split =
-    start === undefined
-      ? splitByTime(times, labels, pipeline, recipe?.windowMs)
-      : splitAfter(times, labels, champion!.manifest.learnedUpTo);
-  ports.report.line(`  ${source.table.rows.toLocaleString("en")} transactions, ${spanText(times)}`);
-  reportUnlabelled(ports, source, pipeline);
-  reportDoubts(ports, source, { pipeline, plan, verb: asked.verb });
+  const seed = asked.seed ?? pipeline.modelParameters.seed;
+  const { rows: open = rowsInMemory } = made;
+  const { lap } = watch;
+  const opened = await open(ports, { asked, plan, champion, seed, isContinued: start !== undefined, lap });
+  const { data } = opened;
   if (!isYes(data) && asked.forced === null) return stopped([data], watch);
 
-  const { x, state } = vectorsOf(source.table, { plan, pipeline, report: ports.report });
-  watch.lap("features");
-  const seed = asked.seed ?? pipeline.modelParameters.seed;
+  const { state, forest, ...rows } = await opened.take();
+  const { source, split, x } = rows;
+  const times = timesOf(source.table, pipeline);
+  const labels = labelsOf(source.table, pipeline);
   const began = await lineageAtStart(ports, { asked, source, plan, champion, seed });
   const { threads = 1 } = asked;
-  const basis: Basis = { source, split, x, plan, rows: judgedRows(source, split.evaluate.rows, pipeline), seed };
+  const basis: Basis = { ...rows, plan, rows: judgedRows(source, split.evaluate.rows, pipeline), seed };
   const tuning =
     asked.tune === undefined
       ? null
@@ -131,6 +114,7 @@ export async function makeCandidate(
     report: ports.report,
     weights,
     start,
+    forest,
   };
   const fitBy = (by: Pipeline): Promise<Fitted> => made.fit(x, labels, { ...fitInput, pipeline: by });
   onStep?.("fit");
@@ -197,8 +181,8 @@ export async function makeCandidate(
 }
 
 /** Whether what serves learns all matured days: asked for, it must; a retraining does where the table is long enough. */
-function wishOf({ verb, refit, pipeline }: TrainInput): "yes" | "where possible" | "no" {
-  const asked = verb === "import" ? false : (refit ?? pipeline.training.refit);
+function wishOf({ verb, refit, pipeline, imported }: TrainInput): "yes" | "where possible" | "no" {
+  const asked = imported !== undefined ? false : (refit ?? pipeline.training.refit);
   if (asked === undefined) return verb === "retrain" ? "where possible" : "no";
   return asked ? "yes" : "no";
 }
@@ -248,36 +232,6 @@ export async function loadChampion(registry: Registry, pipeline: Pipeline): Prom
   return loadVersion(registry, { model: pipeline.model, version: champion });
 }
 
-/** Reads what training needs and refuses input that no verdict can be given on. */
-export async function readData(
-  ports: Ports,
-  pipeline: Pipeline,
-  given: {
-    readonly path: string;
-    readonly plans: readonly FeaturePlan[];
-    /** Of these, the ones whose keys must be there; all when absent. */
-    readonly required?: readonly FeaturePlan[];
-    /** With what no feature reads: a suite may ask about it. */
-    readonly all?: boolean;
-  },
-): Promise<Source> {
-  const { path, plans, all = false } = given;
-  const { required = plans } = given;
-  const source = await readSource(await ports.dataset(), pipeline, { path, plans, required, labelled: true, all });
-  checkUniqueIds(source, pipeline);
-  return source;
-}
-
-/** Lines on what the table lacks. Errors: those of {@link aheadText}; what a retraining adds came through a server, which knows its clock. */
-function reportDoubts(
-  ports: Ports,
-  source: Source,
-  { pipeline, plan, verb }: { readonly pipeline: Pipeline; readonly plan: FeaturePlan; readonly verb: string },
-): void {
-  const ahead = verb === "retrain" ? null : aheadText(source, { pipeline, now: ports.clock.now() });
-  for (const text of [lackingText(source, plan), ahead]) if (text !== null) ports.report.line(text);
-}
-
 /** Asked before the models are fitted: what is edited meanwhile did not make them. */
 function lineageAtStart(
   ports: Ports,
@@ -295,7 +249,7 @@ function lineageAtStart(
     verb: asked.verb,
     actor: asked.actor,
     pipeline: { name: pipeline.name, hash: pipeline.hash },
-    source: { path: source.path, hash: source.hash, rows: source.table.rows },
+    source: { path: source.path, hash: source.hash, rows: rowsOf(source) },
     featureHash: plan.hash,
     seed,
     parameters: { ...flatParameters(pipeline.modelParameters), seed },

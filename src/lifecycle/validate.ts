@@ -95,6 +95,25 @@ export function gateOf(pipeline: Pipeline, table: Table): DataGateResult {
   return dataGate({ table, suite: readSuite(pipeline), requirements: requirementsOf(pipeline) });
 }
 
+/** The same of a table that need not fit into memory, with its hash. Errors: dataset.*, quality.suite-invalid, workspace.unwritable. */
+export async function gateOfTable(
+  ports: Ports,
+  input: { readonly pipeline: Pipeline; readonly path: string },
+): Promise<{ readonly gate: DataGateResult; readonly hash: string }> {
+  const { pipeline } = input;
+  const suite = readSuite(pipeline);
+  const { source } = await openTable(ports, input);
+  const gate = await withScratch((scratch) =>
+    dataGateOfBatches({
+      batches: batchesOf(ports, source, "validate"),
+      suite,
+      requirements: requirementsOf(pipeline),
+      pool: new TallyPool({ scratch }),
+    }),
+  );
+  return { gate, hash: source.hash };
+}
+
 async function openTable(
   ports: Ports,
   { pipeline, path }: { readonly pipeline: Pipeline; readonly path: string },

@@ -2,6 +2,7 @@
 import { type BundleFiles, bundleFile } from "../core/bundle.ts";
 import { type Decision, decide, type Thresholds } from "../core/decision.ts";
 import { messageOf, SentinelError } from "../core/errors.ts";
+import { sha256 } from "../core/hash.ts";
 import { type DecisionPolicy, type PolicyJudge, policyFault, policyJudge } from "../core/policy.ts";
 import { checkSpec, type FeatureSpec } from "../features/spec.ts";
 import type { Calibration } from "../ml/calibration/apply.ts";
@@ -46,6 +47,8 @@ export interface Imported {
   readonly columns: readonly { readonly name: string; readonly feature: string }[];
   /** What a reader should know about the conversion, in sentences. */
   readonly notes: readonly string[];
+  /** The pipeline's own rows that it learned from, by event time [from, to); absent where nobody here knows what it learned from. */
+  readonly learned?: { readonly from: number; readonly to: number; readonly rows: number; readonly frauds: number };
 }
 
 /** What a refitted model learned from, and how it compares with the judged one on rows that neither has seen. */
@@ -152,6 +155,30 @@ export function readGolden(files: BundleFiles): readonly GoldenRow[] {
   const golden = readJson(files, "golden.json") as { readonly rows: readonly GoldenRow[] };
   if (!Array.isArray(golden?.rows) || golden.rows.length === 0) throw corrupt("golden.json has no rows");
   return golden.rows;
+}
+
+/** Names the SHA-256 of every other file; written when the version was made, and absent in those made before it was. */
+export const PARTS = "parts.json";
+
+/** parts.json for a bundle of these files. */
+export function partsFile(files: BundleFiles): Uint8Array {
+  return jsonFile({ files: Object.fromEntries([...files].map(([name, bytes]) => [name, sha256(bytes)])) });
+}
+
+/**
+ * Which file is not the one that the bundle was made with, or null. Golden rows reach few leaves: a changed one would score otherwise, and a
+ * registry whose hashes were computed anew fits it. Nobody signs the list, so who means to deceive writes it anew, too.
+ */
+export function partsFault(files: BundleFiles, hashes: ReadonlyMap<string, string>): string | null {
+  if (!files.has(PARTS)) return null;
+  const parts = readJson(files, PARTS) as { readonly files?: Readonly<Record<string, string>> } | null;
+  const known = parts?.files;
+  if (known === null || typeof known !== "object") throw corrupt(`${PARTS} lists no files`);
+  const [odd] = Object.keys(known).filter((name) => hashes.get(name) !== known[name]);
+  if (odd === undefined) return null;
+  return hashes.has(odd)
+    ? `${odd} is not the file that the bundle was made with, whatever the registry's own hashes say`
+    : `${odd}, which the bundle was made with, is gone`;
 }
 
 /** The vector of a golden row. */

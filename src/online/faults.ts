@@ -10,6 +10,9 @@ export interface FieldFault {
 /** At most this many are listed. */
 const FAULTS_MAX = 20;
 
+/** Of a number that a JSON reader has rounded already. */
+export const DIGITS_LOST = "is a whole number beyond 2^53, whose last digits JSON does not keep: send it as a text";
+
 /** The request is JSON, but not what the schema asks for. */
 export function invalidRequest(faults: readonly FieldFault[], what = "the transaction"): SentinelError {
   const first = faults[0];

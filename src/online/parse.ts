@@ -8,7 +8,7 @@ import { emptyFields, type FieldValue, ID_LENGTH_MAX, idOf, type Transaction } f
 import { type Pattern, schemaPattern } from "../expression/pattern.ts";
 import { type NameOf, nameFolder } from "../pipeline/names.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
-import { type FieldFault, invalidRequest } from "./faults.ts";
+import { DIGITS_LOST, type FieldFault, invalidRequest } from "./faults.ts";
 import { type FieldOf, fieldLookup, schemaFields } from "./fields.ts";
 
 /** A request's transaction, and the fields no pipeline knows. */
@@ -88,8 +88,7 @@ export function createParser(options: {
           continue;
         }
         if (field === undefined) fault(column, `must be a number, a text of at most ${TEXT_LENGTH_MAX}, or null`);
-        else if (isUnsafe(field) && !mayBeFraction(fieldIn(column)))
-          fault(column, "is a whole number beyond 2^53, whose last digits JSON does not keep: send it as a text");
+        else if (isUnsafe(field) && !mayBeFraction(fieldIn(column))) fault(column, DIGITS_LOST);
         else fields[column] = field;
       }
       if (extra !== NO_EXTRA && JSON.stringify(extra).length > EXTRA_LENGTH_MAX) {
@@ -140,18 +139,31 @@ function mayBeFraction(field: unknown): boolean {
   return [type].flat().includes("number");
 }
 
+/**
+ * What checks schemas themselves, by the schema of schemas. Compiling that takes ten times as long as compiling a pipeline's schema, so the
+ * process does it once; the checker keeps nothing of what it has checked.
+ */
+let schemaChecker: Ajv2020 | undefined;
+
 /** A JSON Schema 2020-12 as a check. Throws `pipeline.invalid`. */
 export function compileSchema(schema: object): ValidateFunction {
   try {
-    const ajv = new Ajv2020({ allErrors: true, strict: false, validateFormats: true, code: { regExp: schemaRegex } });
-    addFormats.default(ajv);
-    return ajv.compile(schema);
+    schemaChecker ??= newAjv({ validateSchema: true });
+    schemaChecker.validateSchema(schema, true);
+    return newAjv({ validateSchema: false }).compile(schema);
   } catch (error) {
     throw new SentinelError("pipeline.invalid", `the transaction schema cannot be used: ${messageOf(error)}`, {
       hint: "fix the JSON Schema that the pipeline's `schema` names (draft 2020-12)",
       cause: error,
     });
   }
+}
+
+function newAjv({ validateSchema }: { readonly validateSchema: boolean }): Ajv2020 {
+  const code = { regExp: schemaRegex };
+  const ajv = new Ajv2020({ allErrors: true, strict: false, validateFormats: true, validateSchema, code });
+  addFormats.default(ajv);
+  return ajv;
 }
 
 /**

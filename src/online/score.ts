@@ -1,5 +1,5 @@
 // Scoring: a bundle loaded into one function from vector to answer; loads no training code.
-import { type BundleFiles, bundleFile, bundleHash } from "../core/bundle.ts";
+import { type BundleFiles, bundleFile, bundleHashOf } from "../core/bundle.ts";
 import { type Decision, decide, type Thresholds } from "../core/decision.ts";
 import { messageOf, SentinelError } from "../core/errors.ts";
 import { canonicalJson, sha256 } from "../core/hash.ts";
@@ -17,6 +17,7 @@ import {
   type GoldenRow,
   goldenVector,
   judgeOf,
+  partsFault,
   readGolden,
   readManifest,
   TWIN,
@@ -57,7 +58,7 @@ export interface Scorer {
 /** ONNX Runtime picks kernels by the processor, and they round differently in the last bits of a Float32. */
 const RUNTIME_TOLERANCE = 1e-6;
 
-/** Decodes a bundle and proves it on its golden rows. Errors: bundle.corrupt, bundle.unsupported, ml.runtime-missing. */
+/** Decodes a bundle, each file the one that it was made with, and proves it on its golden rows. Errors: bundle.corrupt, bundle.unsupported, ml.runtime-missing. */
 export function loadScorer(files: BundleFiles, name: { readonly model: string; readonly version: string }): Scorer {
   try {
     return proven(files, name);
@@ -72,6 +73,13 @@ export function loadScorer(files: BundleFiles, name: { readonly model: string; r
 }
 
 function proven(files: BundleFiles, name: { readonly model: string; readonly version: string }): Scorer {
+  const hashes = new Map([...files].map(([file, bytes]) => [file, sha256(bytes)]));
+  const strange = partsFault(files, hashes);
+  if (strange !== null) {
+    throw new SentinelError("bundle.corrupt", `version ${name.version} of ${name.model}: ${strange}`, {
+      hint: "the file was changed, or is another version's; copy the version again from where it was made, or train again",
+    });
+  }
   const manifest = readManifest(files);
   const plan = compileSpec(manifest.features);
   const inputs = plan.width + (manifest.anomalyAsFeature ? 1 : 0);
@@ -94,7 +102,8 @@ function proven(files: BundleFiles, name: { readonly model: string; readonly ver
     return { score: probability, anomalyScore, decision, judged: { thresholds, segment, policy: policyHash } };
   };
   const tolerance = manifest.engine === undefined ? 0 : RUNTIME_TOLERANCE;
-  const scorer: Scorer = { ...name, bundle: bundleHash(files), files, manifest, plan, tolerance, score };
+  const bundle = bundleHashOf(Array.from(hashes, ([file, hash]) => ({ name: file, sha256: hash })));
+  const scorer: Scorer = { ...name, bundle, files, manifest, plan, tolerance, score };
   const fault = goldenFault(scorer, files);
   if (fault !== null) {
     throw new SentinelError("bundle.corrupt", `version ${name.version} of ${name.model}: ${fault}`, {

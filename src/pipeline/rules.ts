@@ -145,7 +145,7 @@ export interface FileEntry {
   readonly reason: string;
 }
 
-const read = yamlReader(RULES_FILE, { bytesMax: RULES_BYTES_MAX, example: "docs/rules.md" });
+const read = yamlReader(RULES_FILE, { bytesMax: RULES_BYTES_MAX, example: "docs/rules.md", spelled: "lists" });
 
 /** The rules, lists and areas of a text. Errors: pipeline.invalid, with the line. */
 export function parseRulesFile(text: string, file: string): ReadYaml<typeof RULES_FILE.fields> {

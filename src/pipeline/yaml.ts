@@ -1,7 +1,7 @@
 // A pipeline's YAML read by a section: bounded, checked against its schema, every fault with its line.
 import { readFileSync, statSync } from "node:fs";
 import { Ajv2020, type ErrorObject, type ValidateFunction } from "ajv/dist/2020.js";
-import { type Document, isMap, isScalar, isSeq, LineCounter, parseDocument } from "yaml";
+import { type Document, isMap, isScalar, isSeq, LineCounter, parseDocument, visit } from "yaml";
 import { messageOf, SentinelError } from "../core/errors.ts";
 import { DURATION_PATTERN, type Fields, type Place, SIZE_PATTERN } from "./kind.ts";
 import type { Section, ValueOf } from "./section.ts";
@@ -34,7 +34,16 @@ export interface ReadYaml<F extends Fields> {
 /** A function that reads texts by a section; `file` is for messages. Errors: pipeline.invalid, with the line. */
 export function yamlReader<F extends Fields>(
   section: Section<F>,
-  { bytesMax = PIPELINE_BYTES_MAX, example = "pipelines/card.yaml of a fresh `sentinel init`" } = {},
+  {
+    bytesMax = PIPELINE_BYTES_MAX,
+    example = "pipelines/card.yaml of a fresh `sentinel init`",
+    spelled = null,
+  }: {
+    readonly bytesMax?: number;
+    readonly example?: string;
+    /** A member below which numbers are texts as they are written: an id such as 007 is not 7. */
+    readonly spelled?: string | null;
+  } = {},
 ): (text: string, file: string) => ReadYaml<F> {
   let compiled: ValidateFunction | null = null;
   return (text, file) => {
@@ -43,6 +52,7 @@ export function yamlReader<F extends Fields>(
     checkBytes(Buffer.byteLength(text), file, bytesMax);
     const lines = new LineCounter();
     const document = parse(text, lines, file);
+    if (spelled !== null) spellNumbers(document, spelled);
     const raw = plain(document, file);
     const lineAt = lineFinder(document, lines);
     if (!isValid(raw)) {
@@ -60,6 +70,14 @@ export function yamlReader<F extends Fields>(
     const content = raw as Readonly<Record<string, unknown>>;
     return { raw: content, value: section.read(content, { path: [], refuse }), refuse };
   };
+}
+
+function spellNumbers(document: Document.Parsed, name: string): void {
+  visit(isMap(document.contents) ? (document.contents.get(name, true) ?? null) : null, {
+    Scalar(_, node) {
+      if (typeof node.value === "number" && node.source !== undefined) node.value = node.source;
+    },
+  });
 }
 
 /** Refuses a file that is longer than any pipeline, before it is read. */

@@ -47,6 +47,48 @@ export interface EngineResult {
   readonly engine: string;
 }
 
+/** A feature table whose rows trees learn from, where it lies. */
+export interface BoostJob {
+  /** Parquet files that all machines reach, in the table's order. */
+  readonly files: readonly string[];
+  readonly columns: {
+    /** Tells rows apart, and with `time` orders them. */
+    readonly id: string;
+    readonly time: string;
+    /** 1, 0, or nothing where not known. */
+    readonly label: string;
+    /** What trees read, in the model's order. */
+    readonly features: readonly string[];
+  };
+  /** A row without a label is genuine; false: it is left out. */
+  readonly isGenuine: boolean;
+  /** Rows to learn from and rows that say when to stop, by whole milliseconds, [from, to). */
+  readonly train: { readonly from: number; readonly to: number };
+  readonly validation: { readonly from: number; readonly to: number };
+  /** The library's own, by its own names. */
+  readonly parameters: Readonly<Record<string, number | string | readonly (number | string)[]>>;
+  /** Processes that boost at once, at most; fewer where the engine has less room. */
+  readonly workersMax: number;
+  /** Vectors that the model is asked about when it is there; columns are the features. */
+  readonly probe: Table;
+}
+
+export interface Boosted {
+  /** The model's file as the library writes it. */
+  readonly model: Uint8Array;
+  /** The engine and the library, each with its version. */
+  readonly engine: string;
+  readonly library: string;
+  readonly workers: number;
+  /** What it learned from. */
+  readonly rows: number;
+  readonly frauds: number;
+  /** Loss by round. */
+  readonly curve: { readonly train: readonly number[]; readonly validation: readonly number[] };
+  /** The library's own probability of fraud for each row of the probe. */
+  readonly scores: readonly number[];
+}
+
 export interface EngineProgress {
   readonly stage: string;
   readonly done: number;
@@ -56,6 +98,8 @@ export interface EngineProgress {
 export interface Engine {
   /** Runs a job of stages, one job at a time. Errors: those of the stages, `engine.unreachable`, `engine.failed`. */
   run(job: EngineJob, onProgress: (progress: EngineProgress) => void): Promise<EngineResult>;
+  /** Boosts trees by the engine's library, in as many processes as it has. Errors: `engine.unreachable`, `engine.failed`. */
+  boost(job: BoostJob, onProgress: (progress: EngineProgress) => void): Promise<Boosted>;
   /** Ends what the engine has started; nothing where it has not run. */
   close(): Promise<void>;
 }

@@ -8,7 +8,7 @@ import { fault } from "../expression/fault.ts";
 import { FUNCTIONS } from "../expression/functions.ts";
 import { parseExpression } from "../expression/parse.ts";
 import { isMissing } from "../expression/steps.ts";
-import { type Node, withChildren } from "../expression/syntax.ts";
+import { childrenOf, type Node, withChildren } from "../expression/syntax.ts";
 import { readableColumn } from "./language/columns.ts";
 import { WINDOW_FUNCTIONS, windowOf } from "./language/windows.ts";
 import { EMPTY_LIST, type ListIndex } from "./lists.ts";
@@ -46,6 +46,7 @@ export function readCondition(
   { lists = () => EMPTY_LIST }: { readonly lists?: ListsOf } = {},
 ): Condition {
   const parsed = parseExpression(text);
+  checkBackslashes(parsed, text);
   const resolver = new Resolver(text, scope, lists);
   const tree = resolver.resolve(parsed);
   const columns = new Map<string, ExpressionType>();
@@ -66,6 +67,29 @@ export function readCondition(
     needsModel: features.length > 0 || sources.some(({ kind }) => kind === "score" || kind === "anomaly"),
     isList: asksListsOnly(tree),
   };
+}
+
+/**
+ * Spark, PostgreSQL and MySQL take a backslash in LIKE for an escape, and Spark one in any text; here it is a character like others. A pattern
+ * that says something else there than here is refused.
+ */
+function checkBackslashes(root: Node, text: string): void {
+  const open = [root];
+  const seen = new Set<Node>();
+  for (let node = open.pop(); node !== undefined; node = open.pop()) {
+    if (seen.has(node)) continue;
+    seen.add(node);
+    open.push(...childrenOf(node));
+    if (node.kind === "rlike" && /\\\\[A-Za-z.+*?()[{}|^$]/.test(node.pattern)) {
+      const hint = "write one backslash, as in RLIKE '\\d+': a text keeps it; the character itself is [\\\\]";
+      throw fault(text, node.at, { message: "the pattern of RLIKE has two backslashes together", hint });
+    }
+    if (node.kind !== "like" || node.escape !== "" || node.pattern.kind !== "literal") continue;
+    if (typeof node.pattern.value !== "string" || !/\\[%_\\]/.test(node.pattern.value)) continue;
+    const hint =
+      "say what escapes: LIKE '50\\%' ESCAPE '\\' finds 50%; with another sign, as in ESCAPE '!', a backslash is a character";
+    throw fault(text, node.pattern.at, { message: "a backslash escapes nothing without ESCAPE", hint });
+  }
 }
 
 const SCORES = new Map([

@@ -31,14 +31,32 @@ export class ListIndex {
   }
 
   /** Values on the list at a moment, with since when, until when. */
-  *at(time: number): Generator<{ readonly value: string; readonly from: number; readonly to: number | null }> {
-    for (const [value, spans] of this.texts) {
-      for (let i = 0; i < spans.length; i += 2) {
-        const [from, to] = [spans[i], spans[i + 1]];
-        if (from <= time && time < to) yield { value, from, to: Number.isFinite(to) ? to : null };
-      }
-    }
+  *at(time: number): Generator<ListSpan> {
+    for (const one of this.spans()) if (one.from <= time && time < (one.to ?? Number.POSITIVE_INFINITY)) yield one;
   }
+
+  /** Every time that a value was, is or will be on the list. */
+  *spans(): Generator<ListSpan> {
+    for (const value of this.texts.keys()) yield* this.spansOf(value);
+  }
+
+  /** The same of one value. */
+  spansOf(value: string): readonly ListSpan[] {
+    const own = this.texts.get(value) ?? [];
+    const spans: ListSpan[] = [];
+    for (let i = 0; i < own.length; i += 2) {
+      const [from, to] = [own[i], own[i + 1]];
+      if (from < to) spans.push({ value, from, to: Number.isFinite(to) ? to : null });
+    }
+    return spans;
+  }
+}
+
+/** On the list from `from`, until `to`; null: for ever. */
+export interface ListSpan {
+  readonly value: string;
+  readonly from: number;
+  readonly to: number | null;
 }
 
 export const EMPTY_LIST = new ListIndex([]);

@@ -544,6 +544,7 @@ async function startPipeline(
         load: tracing?.load(load ?? loadScorer) ?? load,
       },
     });
+    tracing?.rules(engine.rules);
     tracing?.shadows(engine.shadows);
     await engine.start();
     const stop = async (drainMsMax: number): Promise<void> => {

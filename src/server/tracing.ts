@@ -1,8 +1,9 @@
-// Traces: spans of a request and of its parse, features, score, log and shadow, where a program registered an OpenTelemetry SDK.
+// Traces: spans of a request and of its parse, features, score, rules, log and shadow, where a program registered an OpenTelemetry SDK.
 import type { Context, Span, Tracer } from "@opentelemetry/api";
 import { SentinelError } from "../core/errors.ts";
 import type { encode } from "../features/encode.ts";
 import type { TransactionParser } from "../online/parse.ts";
+import type { Rules } from "../online/rules.ts";
 import type { loadScorer } from "../online/score.ts";
 import type { Shadows } from "../online/shadow.ts";
 import type { PredictionLog } from "../ports/log.ts";
@@ -27,6 +28,7 @@ export interface Tracing {
   load(plain: typeof loadScorer): typeof loadScorer;
   log(log: PredictionLog): PredictionLog;
   /** Wraps them in place. */
+  rules(rules: Rules): void;
   shadows(shadows: Shadows): void;
 }
 
@@ -105,6 +107,12 @@ function tracingOf(api: Api, tracer: Tracer): Tracing {
           return typeof value === "function" ? value.bind(target) : value;
         },
       });
+    },
+    rules(rules) {
+      const judge = rules.judge.bind(rules);
+      // Without a live set there is nothing to time.
+      rules.judge = (serving, question) =>
+        serving.live === null ? judge(serving, question) : within("rules", () => judge(serving, question));
     },
     shadows(shadows) {
       const offer = shadows.offer.bind(shadows);

@@ -111,12 +111,18 @@ export async function sentinelJson(args: readonly string[], options: RunOptions 
   return { ...ran, json: JSON.parse(ran.stdout) as any };
 }
 
-/** A workspace as `sentinel init` makes it, in a folder of its own; few trees, so that a training takes seconds. */
+/**
+ * A workspace as `sentinel init` makes it, in a folder of its own; few trees, so that a training takes seconds. Isolation trees are scored, exported
+ * and interpreted again by the logic gate: with as many as a user has they took longer than the trees that decide.
+ */
 export function makeWorkspace(): string {
   const dir = mkdtempSync(path.join(tmpdir(), "sentinel-test-"));
   init({ dir, packageRoot: ROOT });
   edit(dir, "pipelines/card.yaml", (text) =>
-    text.replace("trees: 300", "trees: 40").replace("poll: 1s", "poll: 200ms"),
+    text
+      .replace("trees: 300", "trees: 40")
+      .replace("anomaly_trees: 100", "anomaly_trees: 20")
+      .replace("poll: 1s", "poll: 200ms"),
   );
   return dir;
 }

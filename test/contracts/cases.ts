@@ -219,8 +219,13 @@ export function casesContract(driver: string, makePlace: () => Promise<StorePlac
         [false, 2],
         [false, 2],
       ]);
+      // What the first closing still owed would undo them, were it written now.
+      const later = await store.cases.owed({ pipeline, at: NOW + 1000, leaseUntil: NOW + 1001 });
+      expect(later.map(({ review }) => review.closing)).toEqual([2, 2]);
+      await store.cases.settle([{ ...owed[2], tries: 2, state: "written", cause: "", again: NOW }]);
       await did(id, { action: "reopen", reason: "who knows" });
       await did(id, { ...CLOSE, disposition: "unknown" });
+      expect(await store.cases.owed({ pipeline, at: NOW + 5000, leaseUntil: NOW + 5001 })).toEqual([]);
       expect((await store.cases.labelsOf(id, 10)).every(({ review }) => review.closing === 2)).toBe(true);
     });
 
@@ -314,6 +319,30 @@ export function casesContract(driver: string, makePlace: () => Promise<StorePlac
       expect(await find({ text: "%_2" })).toHaveLength(6);
       expect(await find({ text: "STOLEN card" })).toHaveLength(1);
       expect(await find({ text: "!" })).toEqual([]);
+      const both = { pipelines: [pipeline, another] };
+      const entities = async (filter: object, order: "newest" | "worth" = "worth"): Promise<readonly string[]> => {
+        const named: string[] = [];
+        for (let cursor: string | null = null, first = true; first || cursor !== null; first = false) {
+          const page: Awaited<ReturnType<typeof store.cases.page>> = await store.cases.page(
+            { ...both, ...filter },
+            { limit: 6, cursor, order },
+          );
+          named.push(...page.items.map(({ entity, pipeline: own }) => `${own} ${entity.value}`));
+          cursor = page.next;
+        }
+        return named;
+      };
+      const open = await entities({});
+      expect([open.length, new Set(open).size]).toEqual([25, 25]);
+      expect([...(await entities({ status: "open" }, "newest"))].sort()).toEqual([...open].sort());
+      expect(await entities({ status: "closed" })).toEqual([`${pipeline} ${all[3].entity.value}`]);
+      expect(await entities({ assignee: "ana" })).toEqual([`${pipeline} ${all[5].entity.value}`]);
+      expect([...(await entities({ entity: "50%_1" }))].sort()).toEqual(
+        [`${another} 50%_1`, `${pipeline} 50%_1`].sort(),
+      );
+      expect(await entities({ disposition: "fraud" })).toEqual([]);
+      expect(await entities({ disposition: "fraud" }, "newest")).toHaveLength(1);
+      expect(await entities({ severity: "warning", status: "new" })).toHaveLength(10);
       expect((await store.cases.page({ pipelines: [] }, { limit: 5 })).items).toEqual([]);
       expect(await codeOf(store.cases.page({}, { limit: 5, cursor: "a.b" }))).toBe("store.invalid");
       expect(CASES_SEEN_MAX).toBeGreaterThan(25);
@@ -416,6 +445,16 @@ export function casesContract(driver: string, makePlace: () => Promise<StorePlac
         { target: a, waiting: 0, oldestAt: null, dead: 1, sent: 1 },
         { target: b, waiting: 2, oldestAt: NOW, dead: 0, sent: 0 },
       ]);
+      // Of two that sent the same one failed after the other was heard: what was told is no dead letter.
+      await store.outbox.settle(
+        next,
+        { outcome: "dead", cause: "late" },
+        { at: NOW + 62, more: [message(b, "dead 2")] },
+      );
+      expect((await states()).map(({ dead, waiting }) => [dead, waiting])).toEqual([
+        [1, 0],
+        [0, 2],
+      ]);
       // What was sent is not told again; what died may be, behind the others.
       expect(await store.outbox.put([message(a, "2")], NOW)).toBe(0);
       const [letter] = (await store.outbox.deadLetters({ limit: 100 })).items.filter(({ target }) => target === a);
@@ -445,6 +484,11 @@ export function casesContract(driver: string, makePlace: () => Promise<StorePlac
         await did(before.id, { action: "claim" }, { expect: ({ version }) => expect(version).toBe(1) }),
       ).toMatchObject({ version: 2 });
       expect((await store.cases.historyOf(before.id, 2)).map(({ text }) => text)).toEqual(["\u0000 called", ""]);
+      const { items } = await store.audit.page({ subject: "case", subjectId: String(before.id) }, { limit: 5 });
+      expect(items.map(({ action, actor, reason }) => [action, actor, reason])).toEqual([
+        ["case.claim", "ana", ""],
+        ["case.note", "bob", "\u0000 called"],
+      ]);
       expect(await codeOf(store.cases.note(999_999, { at: NOW, by: "b", action: "note", text: "x" }))).toBe(
         "store.unknown",
       );

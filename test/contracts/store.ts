@@ -787,19 +787,30 @@ export function storeContract(driver: string, makePlace: () => Promise<StorePlac
       });
     });
 
-    test("a question that finds nothing among many rows ends, and says where to go on", async () => {
+    test("a question that finds little among many rows ends, and says where to go on", async () => {
       const { id: pipeline } = await aPipeline();
       const count = ALERTS_SEEN_MAX + 500;
       for (let from = 0; from < count; from += 1000) {
         const size = Math.min(1000, count - from);
         await store.alerts.append(
           Array.from({ length: size }, (_, i) =>
-            newAlert(pipeline, null, { rules: [], amount: from + i === 3 ? 9 : 1, alertedAt: NOW + from + i }),
+            newAlert(pipeline, null, {
+              rules: [],
+              amount: from + i === 3 ? 9 : from + i === 510 ? 8 : 1,
+              alertedAt: NOW + from + i,
+            }),
           ),
         );
       }
-      const first = await store.alerts.page({ pipeline, amountMin: 5 }, { limit: 10 });
-      expect(first.items).toEqual([]);
+      const fresh = Array.from({ length: 20 }, (_, i) =>
+        newAlert(pipeline, null, { rules: [], amount: 1, alertedAt: NOW + count + i }),
+      );
+      // What comes while a page is looked for moves no page.
+      const [first] = await Promise.all([
+        store.alerts.page({ pipeline, amountMin: 5 }, { limit: 10 }),
+        store.alerts.append(fresh),
+      ]);
+      expect(first.items).toMatchObject([{ amount: 8 }]);
       const second = await store.alerts.page({ pipeline, amountMin: 5 }, { limit: 10, cursor: first.next });
       expect(second).toMatchObject({ items: [{ amount: 9, alertedAt: NOW + 3 }], next: null });
     });

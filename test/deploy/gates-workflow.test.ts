@@ -36,8 +36,6 @@ beforeAll(async () => {
   workspaces.push(made);
   cpSync(made, path.join(repository, "fraud"), { recursive: true });
   mkdirSync(path.join(repository, "fraud", "data"), { recursive: true });
-  // Of few trees: their figures do not matter here.
-  editPipeline((text) => text.replace(/ trees: \d+/, " trees: 40").replace(/anomaly_trees: \d+/, "anomaly_trees: 20"));
   await datasetDuckdb().write(path.join(repository, "store.parquet"), simulateDays(WORLD));
   writeFileSync(
     path.join(repository, "broken.csv"),

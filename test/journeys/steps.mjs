@@ -6,10 +6,13 @@ const require = createRequire(import.meta.url);
 const { STEPS_OF, STEPS_TO, KILL_AT } = process.env;
 let steps = 0;
 
-// What a killed process has written stays; its locks and its memory go. The same can be said of a copy of its files.
+// What a killed process has written stays; its locks and its memory go. The same can be said of a copy of its files, but for the log's, which
+// a thread of its own writes and removes meanwhile: no step is about them.
+const ofLog = /-log\.db(-wal|-shm)?$/;
 function step() {
   steps++;
-  if (KILL_AT === undefined) cpSync(STEPS_OF, `${STEPS_TO}/${steps}`, { recursive: true });
+  if (KILL_AT === undefined)
+    cpSync(STEPS_OF, `${STEPS_TO}/${steps}`, { recursive: true, filter: (file) => !ofLog.test(file) });
   else if (steps === Number(KILL_AT)) process.kill(process.pid, "SIGKILL");
 }
 

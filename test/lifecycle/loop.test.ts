@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { DAY_MS } from "../../src/core/duration.ts";
 import { numberAt } from "../../src/core/table.ts";
+import type { Reference } from "../../src/drift/reference.ts";
 import { readSource } from "../../src/lifecycle/data/source.ts";
 import { vectorsOf } from "../../src/lifecycle/data/vectors.ts";
 import { promote } from "../../src/lifecycle/promote.ts";
@@ -9,6 +10,7 @@ import { type RetrainResult, retrain } from "../../src/lifecycle/retrain.ts";
 import { simulateDays } from "../../src/lifecycle/simulate/days.ts";
 import { parseDrift } from "../../src/lifecycle/simulate/drift.ts";
 import { copyRow } from "../../src/ml/matrix.ts";
+import { readJson } from "../../src/online/bundle.ts";
 import { loadVersion, type Scorer } from "../../src/online/score.ts";
 import { loadPipeline, type Pipeline } from "../../src/pipeline/pipeline.ts";
 import { prediction, shadowed } from "./records.ts";
@@ -23,6 +25,7 @@ const WORLD = { customers: 150, terminals: 200, seed: 4, compromisedTerminals: 0
 let place: Place;
 let pipeline: Pipeline;
 let champion: Scorer;
+let whole: string;
 /** Serves the days up to this one. */
 let serve: (upTo: number) => Promise<void>;
 
@@ -41,28 +44,29 @@ beforeAll(async () => {
   });
   champion = await loadVersion(await place.ports.registry(), { model: "card-fraud", version: "1" });
   const drift = [parseDrift(`night-shift@${DRIFT}`)];
-  const whole = await place.write("whole.parquet", simulateDays({ ...WORLD, days: DAYS, drift }));
-  serve = await server(whole);
+  whole = await place.write("whole.parquet", simulateDays({ ...WORLD, days: DAYS, drift }));
+  serve = await server({ scorer: champion, from: HISTORY });
 });
 afterAll(() => place.close());
 
-async function server(file: string): Promise<typeof serve> {
-  const { plan } = champion;
+/** Serves days from one on, as answered by a version. */
+async function server({ scorer, from }: { readonly scorer: Scorer; readonly from: number }): Promise<typeof serve> {
+  const { plan } = scorer;
   const { table } = await readSource(await place.ports.dataset(), pipeline, {
-    path: file,
+    path: whole,
     plans: [plan],
     labelled: true,
   });
   const { x } = vectorsOf(table, { plan, pipeline, report: place.ports.report });
   const value = (name: string, row: number): number => numberAt(table.columns.get(name)!, row);
   let next = 0;
-  while (value("time", next) < START + HISTORY * DAY_MS) next++;
+  while (value("time", next) < START + from * DAY_MS) next++;
   return async (upTo) => {
     const log = await place.ports.log();
     for (; next < table.rows && value("time", next) < START + upTo * DAY_MS; next++) {
       const vector = new Float32Array(plan.width);
       copyRow(x, next, vector);
-      const { score, decision } = champion.score(vector);
+      const { score, decision } = scorer.score(vector);
       const time = value("time", next);
       const transactionId = String(value("transaction_id", next));
       const fields = {
@@ -70,7 +74,7 @@ async function server(file: string): Promise<typeof serve> {
         customer_id: value("customer_id", next),
         terminal_id: value("terminal_id", next),
       };
-      const by = { version: "1", bundle: champion.bundle };
+      const by = { version: scorer.version, bundle: scorer.bundle };
       log.appendPrediction(
         prediction({ ...by, transactionId, time, receivedAt: time, fields, vector, score, decision }),
       );
@@ -130,6 +134,20 @@ test("then it learns the new world, and keeps the candidate while it shadows", a
   );
   const card = (await registry.load("card-fraud", version)).get("card.md");
   expect(new TextDecoder().decode(card)).toMatch(/fitted once more.* … 2018-06-(09|1\d)/);
+  // Its reference for drift is the new world's own days, of which labels of seven days were final.
+  const files = await registry.load("card-fraud", version);
+  const { rows } = readJson(files, "reference.json") as Reference;
+  const { table } = await readSource(await place.ports.dataset(), pipeline, {
+    path: whole,
+    plans: [champion.plan],
+    labelled: true,
+  });
+  const between = (from: number, to: number): number =>
+    Array.from({ length: table.rows }, (_, row) => numberAt(table.columns.get("time")!, row)).filter(
+      (time) => time >= START + from * DAY_MS && time < START + to * DAY_MS,
+    ).length;
+  expect(rows).toBeLessThanOrEqual(between(DRIFT - 4, DRIFT + 8));
+  expect(rows).toBeGreaterThanOrEqual(between(DRIFT + 1, DRIFT + 7));
   place.clock.time += 2 * DAY_MS;
   const again = await round();
   expect(again.outcome, again.reason).toBe("shadowing");

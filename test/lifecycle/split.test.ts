@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { DAY_MS } from "../../src/core/duration.ts";
 import { Random } from "../../src/core/random.ts";
-import { foldsBefore, type Split, splitByTime } from "../../src/lifecycle/train/split.ts";
+import { foldsBefore, recentUnlearned, type Split, splitByTime } from "../../src/lifecycle/train/split.ts";
 import { pipelineOf } from "./world.ts";
 
 /** Times in any order and a fifth frauds. */
@@ -110,4 +110,34 @@ test("too few days for a search are named", () => {
   const pipeline = pipelineOf("split: { gap: 14d }\n");
   const split = splitByTime(times, labels, pipeline);
   expect(() => foldsBefore(split, { times, labels }, { pipeline, count: 3 })).toThrow(/too few for a search/);
+});
+
+test("the world is known by the newest rows that nothing learned, and a new one by its own days, a week of them at least", () => {
+  const { times, labels } = rows(3, 100);
+  const split = splitByTime(times, labels, pipelineOf());
+  const end = Math.max(...times);
+  const from = (since?: number): number => {
+    const recent = recentUnlearned(times, labels, { split, ...(since === undefined ? {} : { since }) });
+    const own = Array.from(recent, (row) => times[row]);
+    expect(Math.max(...own)).toBe(end);
+    return (end - Math.min(...own)) / DAY_MS;
+  };
+  expect(from()).toBeGreaterThan(27);
+  expect(from()).toBeLessThanOrEqual(28);
+  // 3,000 rows of 100 days: in fewer than 34 of them are less than a thousand, and then the four weeks count.
+  expect(from(end - 10 * DAY_MS)).toBe(from());
+  const many = rows(4, 100);
+  const thrice = Float64Array.from({ length: 30_000 }, (_, i) => many.times[i % 3000]);
+  const named = Uint8Array.from({ length: 30_000 }, (_, i) => many.labels[i % 3000]);
+  const last = Math.max(...thrice);
+  const known = splitByTime(thrice, named, pipelineOf());
+  const days = (since: number): number => {
+    const recent = recentUnlearned(thrice, named, { split: known, since });
+    return (last - Math.min(...Array.from(recent, (row) => thrice[row]))) / DAY_MS;
+  };
+  expect(days(last - 10 * DAY_MS)).toBeGreaterThan(9);
+  expect(days(last - 10 * DAY_MS)).toBeLessThanOrEqual(10);
+  expect(days(last - 2 * DAY_MS)).toBeGreaterThan(6);
+  expect(days(last - 2 * DAY_MS)).toBeLessThanOrEqual(7);
+  expect(days(last - 80 * DAY_MS)).toBeGreaterThan(27);
 });

@@ -5,6 +5,7 @@ import { type Column, type Table, takeRows, textAt } from "../../src/core/table.
 import { type WorkerTask, workOn } from "../../src/lifecycle/partitioned.ts";
 import type { Engine, EngineIds, EngineStage } from "../../src/ports/engine.ts";
 import type { Ports } from "../../src/ports/ports.ts";
+import { standInBoost } from "./stand-in-boost.ts";
 
 export interface StandInOptions {
   readonly packageVersion: string;
@@ -67,6 +68,7 @@ export function standInEngine(ports: Ports, options: StandInOptions): Engine {
   };
   return {
     close: async () => {},
+    boost: (job) => standInBoost(ports, job),
     async run(job) {
       const { partitions } = job;
       const input: readonly FrameColumn[] = [{ name: "split", type: "text" }];

@@ -162,6 +162,16 @@ test("a schema whose pattern only backtracking can do is refused by the pattern'
   expect(compileSchema({ properties: { a: { pattern: "^(?!x)a" } } })({ a: "ab" })).toBe(true);
 });
 
+test("a schema that is none is refused whatever was checked before, and one with a name may come again", () => {
+  const valid = compileSchema({ $id: "payment", type: "object", required: ["a"] });
+  for (let turn = 0; turn < 2; turn++) {
+    expect(() => compileSchema({ type: "objekt" })).toThrow(/schema is invalid: data\/type must be/);
+    expect(() => compileSchema({ $schema: "http://json-schema.org/draft-07/schema#" })).toThrow(/draft-07/);
+    expect(compileSchema({ $id: "payment", type: "object", required: ["b"] })({ a: 1 })).toBe(false);
+  }
+  expect([valid({ a: 1 }), valid({ b: 1 })]).toEqual([true, false]);
+});
+
 test("each pattern of a schema is its own", () => {
   const valid = compileSchema({
     properties: { a: { pattern: "^a+$" }, b: { pattern: "^b+$" }, c: { pattern: "^a+$" } },

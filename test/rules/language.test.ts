@@ -356,6 +356,30 @@ test("conflicts: never and always true, the same, within, against, and where nob
   ]);
 });
 
+test.each([
+  ["country LIKE '50\\%'", "ESCAPE '\\'"],
+  ["country NOT ILIKE 'a\\_b'", "ESCAPE '\\'"],
+  ["count_last('5m', user_id, country LIKE 'a\\\\b') > 1", "ESCAPE '\\'"],
+  ["country RLIKE '^\\\\d+$'", "one backslash"],
+  ["regexp_like(country, 'a\\\\.b')", "one backslash"],
+])("%s means something else in Spark: refused, with what to write", (when, hint) => {
+  expect(() => readCondition(when, scope)).toThrow(
+    expect.objectContaining({ code: "expression.invalid", hint: expect.stringContaining(hint) }),
+  );
+});
+
+test("backslashes that mean the same everywhere are taken", () => {
+  for (const when of [
+    "country LIKE '50\\%' ESCAPE '\\'",
+    "country LIKE 'C:\\x'",
+    "country LIKE 'C:\\%' ESCAPE '!'",
+    "country RLIKE '^\\d+\\.x$'",
+    "country RLIKE '[\\\\]d'",
+  ]) {
+    expect(readCondition(when, scope).lists).toEqual([]);
+  }
+});
+
 test("lists as of the event's time: on from `from`, off at `to`, gone when taken back", () => {
   const at = { at: 0, actor: "", reason: "" };
   const list = new ListIndex([

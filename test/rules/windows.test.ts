@@ -301,6 +301,38 @@ test("online, over a table, as features of a spec, and counted by hand", async (
   expect(CASES.filter(({ when }) => !everFired.has(when))).toEqual([]);
 });
 
+test("a key that never rests: a sensor's last minutes are its last minutes, beside a window of a month, too", async () => {
+  const program = await compiled([
+    ruleOf("count_last('5m', user) = 5", "five"),
+    ruleOf("avg_last(amount, '5m', user) = 5", "mean"),
+    ruleOf("distinct_last(country, '5m', user) = 2", "both"),
+    ruleOf("sum_last(amount, '30d', user) >= 0", "month"),
+    ruleOf("count_last('1m', country) BETWEEN 55 AND 65", "by seconds"),
+  ]);
+  const plan = windowPlan(program)!;
+  const state = new FeatureState(layoutOf([plan]));
+  const counts = new Uint32Array(program.rules.length);
+  const learn = (minutes: number, fields: Readonly<Record<string, string | number>>, counted: boolean): void => {
+    const time = BEGIN + Math.round(minutes * MINUTE);
+    const transaction = { id: `${JSON.stringify(fields)}${time}`, time, fields: Object.assign(emptyFields(), fields) };
+    const windows = encodeUnrounded(state, plan, transaction, new Float32Array(plan.width));
+    const hits = new Uint8Array(program.rules.length);
+    program.ask(
+      { transaction, windows, vector: null, score: 0, anomalyScore: 0, reachMs: Number.POSITIVE_INFINITY },
+      hits,
+    );
+    if (counted) for (const [i, hit] of hits.entries()) if (hit === FIRED) counts[i]++;
+    learnArrival(state, { kind: "transaction", transaction });
+  };
+  for (let i = 0; i < 300; i++)
+    learn(i, { user: "s", amount: i % 2 === 0 ? 4 : 6, country: i % 3 === 0 ? "A" : "B" }, i >= 5);
+  // Each time of five are 2 or 3 of either amount, so that the mean of four before it is 5.
+  expect([...counts.subarray(0, 4)]).toEqual([295, 295, 295, 295]);
+  counts.fill(0);
+  for (let i = 0; i < 1200; i++) learn(1000 + i / 60, { user: `u${i}`, amount: 1, country: "busy" }, i >= 60);
+  expect(counts[4]).toBe(1140);
+});
+
 function tableOf(past: Past): Table {
   const text = (values: readonly (string | null)[]): Column => {
     const dictionary = [...new Set(values.filter((value) => value !== null))];

@@ -6,7 +6,9 @@ import { DAY_MS } from "../../src/core/duration.ts";
 import { addKey } from "../../src/lifecycle/keys.ts";
 import { changeRules } from "../../src/lifecycle/rules.ts";
 import type { OpenPipeline } from "../../src/online/pipelines.ts";
+import { ALERTS_SEEN_MAX } from "../../src/ports/store.ts";
 import { createSeveral } from "../../src/server/server.ts";
+import { newAlert } from "../contracts/store.ts";
 import { type OpenStore, STORES } from "../drivers/store/stores.ts";
 import { type Answer, Side } from "./side.ts";
 import { bodyOf, HISTORY, makeBundle, makeWorld, payments, SCHEMA, SPEC_A, silent, until } from "./world.ts";
@@ -286,6 +288,11 @@ for (const store of STORES) {
         { name: "mules", values: [] },
         { name: "a b", values: [1] },
         { name: "mules", values: [1], from: "soon" },
+        // Seconds since 1970 would be days of January 1970: for ever, or never.
+        { name: "mules", values: [1], from: 1769817600 },
+        { name: "mules", values: [1], to: "1893456000" },
+        { name: "mules", values: [1], from: "2026-03-02", to: "2026-03-01" },
+        { name: "mules", values: [2 ** 53] },
       ]) {
         const refused = await side.post("/api/lists", { pipeline_id: id, ...wrong });
         expect([400, 422], JSON.stringify(wrong)).toContain(refused.status);
@@ -512,6 +519,9 @@ for (const store of STORES) {
       expect(lines).toHaveLength(7);
       expect(lines[1]).toContain(`"'=HYPERLINK(""http://x"")"`);
       expect(table.body).not.toMatch(/(^|,|")[=+@-][A-Za-z]/m);
+      const some = await side.get("/api/alerts?pipeline=filters&format=csv&limit=2");
+      expect((some.body as string).split("\r\n")).toHaveLength(4);
+      expect(some.headers.get("x-next-cursor")).not.toBeNull();
       for (const wrong of [
         "severity=loud",
         "limit=0",
@@ -525,6 +535,27 @@ for (const store of STORES) {
         expect([400, 422], wrong).toContain(refused.status);
         expect(refused.body.hint, wrong).toBeTruthy();
       }
+    });
+
+    onOne("a filter as CSV is all that matches it, however many pages that are, each once", async () => {
+      const id = await side.pipeline("Many", { transaction_id: "string", user_id: "string", amount: "float" });
+      const { alerts } = await side.workspace.common.store!();
+      const count = ALERTS_SEEN_MAX + 100;
+      const at = Date.now();
+      for (let from = 0; from < count; from += 1000) {
+        await alerts.append(
+          Array.from({ length: Math.min(1000, count - from) }, (_, i) =>
+            newAlert(id, null, { rules: [], transaction: { user_id: "u" }, amount: 1, alertedAt: at - from - i }),
+          ),
+        );
+      }
+      const table = await side.get(`/api/alerts?pipeline=${id}&min_amount=1&format=csv`);
+      const ids = (table.body as string)
+        .split("\r\n")
+        .slice(1, -1)
+        .map((line) => line.split(",")[0]);
+      expect([ids.length, new Set(ids).size]).toEqual([count, count]);
+      expect(table.headers.get("x-next-cursor")).toBeNull();
     });
 
     onOne("a rule is judged: what it did, and what it would have done", async () => {

@@ -120,7 +120,7 @@ for (const store of STORES) {
         { path: "/api/cases/{case}", method: "GET" },
       );
       const audit = await side.get(`/api/audit?pipeline=${id}&subject=case`);
-      expect(audit.body.map(({ action }: Answer["body"]) => action)).toEqual(["case.close", "case.claim"]);
+      expect(audit.body.map(({ action }: Answer["body"]) => action)).toEqual(["case.close", "case.note", "case.claim"]);
     });
 
     test("a change says which version it means: 428 without, 412 with an old one, and * whatever it is", async () => {
@@ -244,6 +244,13 @@ for (const store of STORES) {
       expect(labelled.body.timeline.filter(({ kind }: Answer["body"]) => kind === "label")).toMatchObject([
         { fraud: true, source: "analyst", transaction_id: "t2" },
       ]);
+      // The same value in another column is somebody else: the alert and the case of a user are none of a terminal's.
+      await pay(id, "named", "T1", 5000);
+      await casesOf(id, 3);
+      const terminal = await side.get(`/api/entities/terminal/T1?pipeline=${id}`);
+      expect(new Set(terminal.body.timeline.map(({ kind }: Answer["body"]) => kind))).toEqual(
+        new Set(["transaction", "label"]),
+      );
       // What came since is there at the next look.
       await pay(id, "later", "u1", 5);
       const again = await side.get(`/api/entities/user_id/u1?pipeline=${id}`);

@@ -19,7 +19,7 @@ import { LedgerWriter } from "../../src/gateway/writer.ts";
 import { load } from "../../src/lifecycle/chaos.ts";
 import { brainUrls } from "../../src/lifecycle/gateway.ts";
 import type { Brain, Brains } from "../../src/ports/brain.ts";
-import type { Ledger, LedgerEntry } from "../../src/ports/ledger.ts";
+import { LEDGER_APPENDED_MAX, type Ledger, type LedgerEntry } from "../../src/ports/ledger.ts";
 import { Access } from "../../src/server/access.ts";
 import { serveGateway } from "../../src/server/gateway.ts";
 import { GatewayMeasures } from "../../src/server/gateway-measures.ts";
@@ -129,7 +129,7 @@ async function begin(urls: readonly string[], given: Given = {}) {
   });
   const spoolFile = path.join(folder, `spool-${number++}.ndjson`);
   const spool = await openSpool(spoolFile);
-  const writer = new LedgerWriter({ ledger, spool, appendMsMax, retryMs: 20, spoolBytesMax: 1e6 });
+  const writer = new LedgerWriter({ ledger, spool, clock, appendMsMax, retryMs: 20, spoolBytesMax: 1e6 });
   writer.open();
   const gateway = new Gateway({
     pool,
@@ -373,24 +373,123 @@ test("while the ledger is away or silent entries wait on this machine, in order,
   expect(await store.ledger.find(ids.at(-1)!)).not.toBeNull();
 });
 
+const QUIET = { clock: systemClock, appendMsMax: 1000, retryMs: 10, spoolBytesMax: 1e6 } as const;
+const entryOf = (id: string): LedgerEntry => ({
+  id,
+  transaction: "{}",
+  answer: "{}",
+  by: "brain",
+  brain: "b",
+  receivedAt: 1,
+  answeredAt: 2,
+});
+
+test("an entry that reaches the spool while the last of the others leaves it goes to the ledger as they do", async () => {
+  const world = ledgerThatGoes();
+  world.mood = "away";
+  const real = await openSpool(path.join(folder, `race-${number++}.ndjson`));
+  closing.push(() => real.close());
+  // The append of the second entry has begun, and its bytes count only when the drain has looked.
+  let hold: Promise<void> = Promise.resolve();
+  const spool = {
+    get bytes() {
+      return real.bytes;
+    },
+    append: async (entries: readonly LedgerEntry[]) => {
+      await hold;
+      await real.append(entries);
+    },
+    oldest: (limit: number) => real.oldest(limit),
+    remove: (count: number) => real.remove(count),
+    close: () => real.close(),
+  };
+  const writer = new LedgerWriter({ ...QUIET, ledger: world.ledger, spool });
+  closing.push(() => writer.close());
+  writer.open();
+  const [one, two] = [freshId(), freshId()];
+  await writer.write(entryOf(one));
+  let go = (): void => {};
+  hold = new Promise((resolve) => {
+    go = resolve;
+  });
+  const late = writer.write(entryOf(two));
+  await new Promise((resolve) => setTimeout(resolve, 5));
+  world.mood = "there";
+  await until(() => !writer.status().spooling);
+  go();
+  await late;
+  await until(() => writer.status().spoolBytes === 0);
+  for (const id of [one, two]) expect(await store.ledger.find(id)).not.toBeNull();
+});
+
+test("behind batches of a slow ledger an entry's time is over before its turn: it goes to the spool", async () => {
+  let now = 0;
+  const appended: string[] = [];
+  const slow: Ledger = {
+    ...store.ledger,
+    append: async (entries) => {
+      appended.push(...entries.map(({ id }) => id));
+      // Half of the time, and a batch before took the other.
+      now += 60;
+      return entries.map(() => null);
+    },
+  };
+  const spool = await openSpool(path.join(folder, `slow-${number++}.ndjson`));
+  closing.push(() => spool.close());
+  const clock = { elapsed: () => now };
+  const writer = new LedgerWriter({ ...QUIET, clock, appendMsMax: 100, ledger: slow, spool });
+  const entries = Array.from({ length: 3 * LEDGER_APPENDED_MAX }, () => entryOf(freshId()));
+  await Promise.all(entries.map((entry) => writer.write(entry)));
+  expect(appended).toEqual(entries.slice(0, 2 * LEDGER_APPENDED_MAX).map(({ id }) => id));
+  expect((await spool.oldest(LEDGER_APPENDED_MAX)).map(({ id }) => id)).toEqual(
+    entries.slice(2 * LEDGER_APPENDED_MAX).map(({ id }) => id),
+  );
+  await writer.close();
+});
+
+test("a transaction that no brain can judge keeps no other from being scored afterwards", async () => {
+  const poison = Array.from({ length: 4 }, freshId);
+  const sound = freshId();
+  const brain: Brain = {
+    where: "b",
+    score: async (body) => {
+      const { transaction_id: id } = JSON.parse(body) as { readonly transaction_id: string };
+      if (poison.includes(id)) throw new Error("no");
+      return { kind: "answer", answer: { decision: "approve" } };
+    },
+  };
+  const brains: Brains = { all: () => [brain], open: async () => {}, close: () => {} };
+  const pool = new Pool({ brains, clock: systemClock, failuresMax: 1000, breakMs: 1, hedgeMs: 10_000 });
+  const pending = new Set([...poison, sound]);
+  const settled: string[] = [];
+  const ledger: Ledger = {
+    ...store.ledger,
+    pending: async () => [...pending].map((id) => ({ ...entryOf(id), transaction: bodyOf(id), later: null })),
+    settle: async (id) => {
+      pending.delete(id);
+      settled.push(id);
+    },
+  };
+  const writer = new LedgerWriter({ ...QUIET, ledger, spool: await openSpool(path.join(folder, `p-${number++}`)) });
+  const gateway = new Gateway({
+    ...{ pool, writer, ledger, clock: systemClock, deadlineMs: 400, policy: "approve", durability: "sync" },
+  });
+  await gateway.settle();
+  await gateway.settle();
+  expect(settled).toEqual([sound]);
+  expect(await gateway.settle()).toBe(0);
+});
+
 test("a spool that was left behind goes to the ledger, but for a line that was cut off", async () => {
   const file = path.join(folder, "left.ndjson");
-  const entry = (id: string): LedgerEntry => ({
-    id,
-    transaction: "{}",
-    answer: "{}",
-    by: "policy",
-    brain: null,
-    receivedAt: 1,
-    answeredAt: 2,
-  });
+  const entry = entryOf;
   const [one, two] = [freshId(), freshId()];
   writeFileSync(
     file,
     `${JSON.stringify(entry(one))}\n${JSON.stringify(entry(two))}\n${JSON.stringify(entry("cut")).slice(0, 30)}`,
   );
   const spool = await openSpool(file);
-  const writer = new LedgerWriter({ ledger: store.ledger, spool, appendMsMax: 1000, retryMs: 10, spoolBytesMax: 1e6 });
+  const writer = new LedgerWriter({ ...QUIET, ledger: store.ledger, spool });
   writer.open();
   const third = freshId();
   await writer.write(entry(third));
@@ -407,7 +506,7 @@ test("a full spool refuses transactions rather than losing them", async () => {
   const world = ledgerThatGoes();
   world.mood = "away";
   const spool = await openSpool(path.join(folder, "full.ndjson"));
-  const writer = new LedgerWriter({ ledger: world.ledger, spool, appendMsMax: 50, retryMs: 1000, spoolBytesMax: 100 });
+  const writer = new LedgerWriter({ ...QUIET, ledger: world.ledger, spool, retryMs: 1000, spoolBytesMax: 100 });
   const entry = {
     id: freshId(),
     transaction: "{}",

@@ -1,9 +1,23 @@
 // Traces: with an SDK registered, a request's span continues the client's trace and holds its steps; without one nothing is wrapped.
+import { writeFileSync } from "node:fs";
 import { context, propagation, trace } from "@opentelemetry/api";
 import { InMemorySpanExporter, NodeTracerProvider, SimpleSpanProcessor } from "@opentelemetry/sdk-trace-node";
 import { afterEach, beforeAll, expect, test } from "vitest";
+import { addRule } from "../../src/lifecycle/rules.ts";
 import { openTracing } from "../../src/server/tracing.ts";
-import { bodyOf, makeBundle, makeWorld, NOW, payments, SPEC_A, SPEC_B, serve, until } from "./world.ts";
+import {
+  bodyOf,
+  makeBundle,
+  makeWorld,
+  NOW,
+  payments,
+  SCHEMA,
+  SPEC_A,
+  SPEC_B,
+  serve,
+  until,
+  type World,
+} from "./world.ts";
 
 const exporter = new InMemorySpanExporter();
 const TRACE = "0af7651916cd43dd8448eb211c80319c";
@@ -36,17 +50,26 @@ function tree(): string[] {
     .sort();
 }
 
-async function served(run: (url: string) => Promise<void>): Promise<void> {
+async function served(run: (url: string) => Promise<void>, on: { readonly ruled?: boolean } = {}): Promise<void> {
   const world = makeWorld();
   await world.saveState(SPEC_A);
   await world.saveState(SPEC_B);
   await world.alias("champion", await world.register(makeBundle(SPEC_A, 1)));
   await world.alias("candidate", await world.register(makeBundle(SPEC_B, 2)));
+  if (on.ruled) await tagAll(world);
   const running = await serve(world);
   const { host, port } = await running.server.start({ host: "127.0.0.1", port: 0 });
   await run(`http://${host}:${port}`);
   await running.stop();
   await world.remove();
+}
+
+async function tagAll(world: World): Promise<void> {
+  const kind = { action: "tag", severity: "info", stage: "live", share: 1, description: "", owner: "" } as const;
+  writeFileSync(world.pipeline.schemaFile, JSON.stringify(SCHEMA));
+  const { ports, close } = world.open();
+  await addRule(ports, { pipeline: world.pipeline, actor: "ana", rule: { id: "any", when: "amount >= 0", ...kind } });
+  await close();
 }
 
 test("without an SDK there is nothing to ask", async () => {
@@ -79,6 +102,22 @@ test("a request's span continues the client's trace, and its steps are its child
       });
     }
   });
+});
+
+test("live rules are a step of their own, between the score and the log", async () => {
+  register();
+  await served(
+    async (url) => {
+      exporter.reset();
+      const body = JSON.stringify(rows.shift());
+      expect((await fetch(`${url}/predict`, { method: "POST", headers, body })).status).toBe(200);
+      await until(() => exporter.getFinishedSpans().some(({ name }) => name === "POST /predict"));
+      expect(tree()).toContain("POST /predict > rules");
+      const steps = exporter.getFinishedSpans().map(({ name }) => name);
+      expect(steps.slice(0, 5)).toEqual(["parse", "features", "score", "rules", "log"]);
+    },
+    { ruled: true },
+  );
 });
 
 test("a refusal is told by its code, never in the client's words; a trace without a parent begins here", async () => {

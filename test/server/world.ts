@@ -155,8 +155,18 @@ export function historyTable(rows: readonly Payment[] = HISTORY): Table {
 const COLUMNS = { id: "transaction_id", time: "time", label: "is_fraud" };
 const TRAINED_UP_TO = HISTORY[HISTORY.length - 1].time;
 
-/** A bundle by the real trainers; another seed makes another model. */
+/** What the files of one worker have made already: training it again for each test would take longer than the test. */
+const made = new Map<string, BundleFiles>();
+
+/** A bundle by the real trainers; another seed makes another model. Its bytes are the caller's own. */
 export function makeBundle(spec: FeatureSpec, seed: number, policy?: DecisionPolicy): BundleFiles {
+  const key = JSON.stringify([spec, seed, policy]);
+  const files = made.get(key) ?? trainBundle(spec, seed, policy);
+  made.set(key, files);
+  return new Map([...files].map(([name, bytes]) => [name, bytes.slice()]));
+}
+
+function trainBundle(spec: FeatureSpec, seed: number, policy?: DecisionPolicy): BundleFiles {
   const plan = compileSpec(spec);
   const replayed = replay({ spec: plan, table: historyTable(), columns: COLUMNS, labelDelayMs: DAY_MS });
   const x = { rows: replayed.rows, names: replayed.names, values: replayed.values };

@@ -132,7 +132,7 @@ export function Alerts() {
           class="button"
           href={urlOf("GET /api/alerts", { query: { ...filter, format: "csv" } })}
           download="alerts.csv"
-          title="The newest 10,000 of this filter"
+          title="All alerts of this filter"
         >
           <Icon name="download" /> CSV
         </a>

@@ -5,7 +5,7 @@ import { type Table, textAt } from "../../core/table.ts";
 import { featuresReading, inputsOf } from "../../features/inputs.ts";
 import type { FeaturePlan } from "../../features/plan.ts";
 import type { Pipeline } from "../../pipeline/pipeline.ts";
-import { type Source, timesOf } from "./source.ts";
+import { rowsOf, type Source, timesOf } from "./source.ts";
 
 /** Columns that one line names; the rest are counted. */
 const NAMES_SHOWN = 8;
@@ -36,30 +36,52 @@ export function lackingText({ path, table }: Pick<Source, "path" | "table">, pla
  * Errors: dataset.type-wrong, naming the latest row.
  */
 export function aheadText(
-  { path, table }: Pick<Source, "path" | "table">,
-  { pipeline, now }: { readonly pipeline: Pipeline; readonly now: number },
+  source: Pick<Source, "path" | "table" | "part">,
+  given: {
+    readonly pipeline: Pipeline;
+    readonly now: number;
+    /** Of a table that is not at hand as a whole: times of all its rows that are later than {@link laterThan}, counted where they are. */
+    readonly count?: number;
+  },
 ): string | null {
+  const { pipeline, now } = given;
+  const { path, table, part } = source;
   const times = timesOf(table, pipeline);
-  let count = 0;
+  const rows = rowsOf(source);
+  let found = 0;
   let latest = 0;
   for (let row = 0; row < times.length; row++) {
-    if (times[row] <= now + SKEW_MAX_MS) continue;
-    if (count === 0 || times[row] > times[latest]) latest = row;
-    count++;
+    if (times[row] <= laterThan(now)) continue;
+    if (found === 0 || times[row] > times[latest]) latest = row;
+    found++;
   }
+  const count = given.count ?? found;
   if (count === 0) return null;
   const unit = times[latest] - now > 2 * DAY_MS ? DAY_MS : HOUR_MS;
   const by = formatDuration(Math.ceil((times[latest] - now) / unit) * unit);
-  const what = `${count.toLocaleString("en")} of ${times.length.toLocaleString("en")} transactions are later than now`;
-  if (count > STRAY_SHARE_MAX * times.length)
+  const what = `${count.toLocaleString("en")} of ${rows.toLocaleString("en")} transactions are later than now`;
+  if (count > STRAY_SHARE_MAX * rows)
     return `  ? ${what}, by up to ${by}: a server that starts from them takes every payment until then for late`;
-  throw new SentinelError("dataset.type-wrong", `${path}: ${what}: ${rowText(table, latest, pipeline)}, ${by} ahead`, {
-    hint: "correct the times or remove the rows; times without an offset are read as UTC: declare another zone as columns: time: {column: …, format: …, zone: Europe/Paris}",
-  });
+  throw new SentinelError(
+    "dataset.type-wrong",
+    `${path}: ${what}: ${rowText(table, { row: latest, number: part?.rows[latest] ?? latest }, pipeline)}, ${by} ahead`,
+    {
+      hint: "correct the times or remove the rows; times without an offset are read as UTC: declare another zone as columns: time: {column: …, format: …, zone: Europe/Paris}",
+    },
+  );
 }
 
-function rowText(table: Table, row: number, pipeline: Pipeline): string {
+/** Times up to this are not later than now: clocks differ. */
+export function laterThan(now: number): number {
+  return now + SKEW_MAX_MS;
+}
+
+function rowText(
+  table: Table,
+  { row, number }: { readonly row: number; readonly number: number },
+  pipeline: Pipeline,
+): string {
   const id = textAt(table.columns.get(pipeline.columns.id)!, row) ?? "";
   const time = timesOf(table, pipeline)[row];
-  return `column ${pipeline.columns.time} in data row ${row + 1} (${id.slice(0, 40)}) is ${new Date(time).toISOString()}`;
+  return `column ${pipeline.columns.time} in data row ${number + 1} (${id.slice(0, 40)}) is ${new Date(time).toISOString()}`;
 }

@@ -21,6 +21,13 @@ export interface Source {
   readonly path: string;
   readonly hash: string;
   readonly table: Table;
+  /** Where `table` holds only some rows of the data: how many there are, and which of them each is. */
+  readonly part?: { readonly of: number; readonly rows: Float64Array };
+}
+
+/** Transactions of the data, whether all of them are at hand or not. */
+export function rowsOf({ table, part }: Pick<Source, "table" | "part">): number {
+  return part?.of ?? table.rows;
 }
 
 export interface SourceOptions {
@@ -33,6 +40,8 @@ export interface SourceOptions {
   readonly labelled: boolean;
   /** Columns that nobody names are read too, for a gate that may ask about them. */
   readonly all?: boolean;
+  /** SHA-256 of the table, where it is known already. */
+  readonly hash?: string;
 }
 
 /**
@@ -79,7 +88,7 @@ export async function openSource(dataset: Dataset, pipeline: Pipeline, options: 
   const { path } = options;
   const reading = planSource(await asItIs(dataset, pipeline, path), options);
   const opened = await openReading(dataset, reading, { path, before: 0 });
-  return { ...opened, path, hash: await dataset.hash(path), rows: reading.description.rows };
+  return { ...opened, path, hash: options.hash ?? (await dataset.hash(path)), rows: reading.description.rows };
 }
 
 /**
@@ -415,8 +424,16 @@ export function unlabelledText(table: Table, pipeline: Pipeline): string | null 
   if (column === undefined || column.kind === "text") return null;
   let count = 0;
   for (const value of column.values) if (Number.isNaN(value)) count++;
+  return unlabelledLine({ count, of: table.rows }, pipeline);
+}
+
+/** The same where they are counted already. */
+export function unlabelledLine(
+  { count, of }: { readonly count: number; readonly of: number },
+  pipeline: Pipeline,
+): string | null {
   if (count === 0) return null;
-  const rows = `${count.toLocaleString("en")} of ${table.rows.toLocaleString("en")} transactions have no label`;
+  const rows = `${count.toLocaleString("en")} of ${of.toLocaleString("en")} transactions have no label`;
   return pipeline.labels.unreportedIsGenuine
     ? `  ${rows} and are taken for genuine (labels.unreported: genuine)`
     : `  ${rows} and are left out of learning and judging (labels.unreported: unknown)`;

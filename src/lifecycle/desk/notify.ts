@@ -39,6 +39,8 @@ export class Notifier<E extends DeskEngine> {
   private readonly days = new Map<string, number>();
   private journalAt = Number.NEGATIVE_INFINITY;
   private readonly rounds: Rounds;
+  /** Targets that are being told, by name: a slow one keeps no other waiting. */
+  private readonly telling = new Map<string, Promise<void>>();
   private fault: string | null = null;
 
   constructor(options: NotifierOptions<E>) {
@@ -51,27 +53,50 @@ export class Notifier<E extends DeskEngine> {
   }
 
   /** Waits for what is under way; what waits is sent by the next server. */
-  stop(): Promise<void> {
-    return this.rounds.stop();
+  async stop(): Promise<void> {
+    await this.rounds.stop();
+    await this.emptied();
   }
 
-  /** One round; never throws. */
-  look(): Promise<void> {
-    return this.rounds.next();
+  /** One round, and what it began; never throws. */
+  async look(): Promise<void> {
+    await this.rounds.next();
+    await this.emptied();
+  }
+
+  private async emptied(): Promise<void> {
+    await Promise.all(this.telling.values());
   }
 
   private async round(): Promise<void> {
-    const { logger } = this.options;
     try {
       const store = await this.options.store();
       await this.putDays(store);
       await this.putMoves(store);
-      await Promise.all(this.options.notices.targets.map((target) => this.empty(store, target)));
+      for (const target of this.options.notices.targets) {
+        if (!this.telling.has(target.name)) this.telling.set(target.name, this.tell(store, target));
+      }
+    } catch (error) {
+      this.failed(error);
+    }
+  }
+
+  /** Never rejects. */
+  private async tell(store: Store, target: Target): Promise<void> {
+    try {
+      await this.empty(store, target);
       this.fault = null;
     } catch (error) {
-      if (this.fault === null) logger.warn({ error: messageOf(error) }, "notices wait: the store does not answer");
-      this.fault = messageOf(error);
+      this.failed(error);
+    } finally {
+      this.telling.delete(target.name);
     }
+  }
+
+  private failed(error: unknown): void {
+    if (this.fault === null)
+      this.options.logger.warn({ error: messageOf(error) }, "notices wait: the store does not answer");
+    this.fault = messageOf(error);
   }
 
   /** One after the other: a message that was not taken keeps those behind it waiting. */

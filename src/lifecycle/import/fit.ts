@@ -33,6 +33,7 @@ export async function fitImported(
     readonly features: FitInput["features"];
     readonly habits: FitInput["habits"];
     readonly split: Split;
+    readonly forest?: FitInput["forest"];
     readonly pipeline: Pipeline;
     readonly seed: number;
   },
@@ -46,13 +47,15 @@ export async function fitImported(
   const turned = turnedNote(margins, laterLabels, given);
   if (turned !== null) notes.push(turned);
   const { anomalyTrees, anomalySample } = pipeline.modelParameters;
-  const forest = trainIsolationForest({
-    x: takeMatrixRows(x, split.train.rows),
-    trees: anomalyTrees,
-    sample: anomalySample,
-    columns: given.habits,
-    seed,
-  });
+  const forest =
+    given.forest ??
+    trainIsolationForest({
+      x: takeMatrixRows(x, split.train.rows),
+      trees: anomalyTrees,
+      sample: anomalySample,
+      columns: given.habits,
+      seed,
+    });
   const decided = fitDecisions(margins, { pipeline, ...decidingRows({ x, labels }, split.calibrate.rows, given) });
   return {
     model,

@@ -15,6 +15,8 @@ import {
   type GoldenRow,
   jsonFile,
   judgeOf,
+  PARTS,
+  partsFile,
   TWIN,
   textFile,
 } from "../../online/bundle.ts";
@@ -37,7 +39,7 @@ export function assembleBundle(trained: Trained): BundleFiles {
   const { fitted } = answering(trained);
   const { names } = trained.evaluation.x;
   const golden = goldenRows(trained, { fitted, manifest: served });
-  return new Map<string, Uint8Array>([
+  const files = new Map<string, Uint8Array>([
     ["bundle.json", jsonFile(served)],
     ...modelFiles(fitted, names),
     ["forest.bin", encodeForest(fitted.forest)],
@@ -49,6 +51,7 @@ export function assembleBundle(trained: Trained): BundleFiles {
     ["report.html", textFile(trainingReport(trained, served))],
     ...(refit === null ? [] : twinFiles(trained, judged)),
   ]);
+  return files.set(PARTS, partsFile(files));
 }
 
 function manifestOf(trained: Trained, fitted: Fitted): BundleManifest {

@@ -19,7 +19,7 @@ export function cardText(trained: Trained, manifest: BundleManifest): string {
   const { provenance } = manifest;
   const day = (time: number): string => new Date(time).toISOString().slice(0, 10);
   const slice = (name: string, made: Slice): string =>
-    `| ${name} | ${day(made.from)} … ${day(made.to)} | ${made.rows.length} | ${made.frauds} |`;
+    `| ${name} | ${day(made.from)} … ${day(made.to)} | ${made.count} | ${made.frauds} |`;
   const gains = importance
     .slice(0, FEATURES_SHOWN)
     .map(({ name, gain }) => `| ${name} | ${(100 * gain).toFixed(1)} % |`);
@@ -49,7 +49,7 @@ ${Object.entries(metrics)
 
 ${fitted.ablation === null ? "" : ablationText(fitted.ablation)}
 ${gains.length === 0 ? "" : gainText(gains)}## Limits
-${provenance.imported === undefined ? "Trained on one pipeline's past" : "Imported: what it was trained on is not known here, and rows it has seen flatter it"}; frauds of a new kind are not in it. Scores assume labels of the same meaning and delay.
+${provenance.imported === undefined || provenance.imported.learned !== undefined ? "Trained on one pipeline's past" : "Imported: what it was trained on is not known here, and rows it has seen flatter it"}; frauds of a new kind are not in it. Scores assume labels of the same meaning and delay.
 Blocked transactions get no natural label: keep a small share let through at random if block rates are high.
 `;
 }

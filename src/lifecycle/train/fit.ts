@@ -75,6 +75,8 @@ export interface FitInput {
   readonly weights?: Float32Array;
   /** The model that trees are added to. */
   readonly start?: StartModel;
+  /** Grown already; absent: on the rows to learn from. */
+  readonly forest?: IsolationForest;
   readonly pipeline: Pipeline;
   readonly seed: number;
   readonly threads: number;

@@ -3,9 +3,8 @@ import { largest } from "../../core/stats.ts";
 import { orderBy } from "../../core/table.ts";
 import { isYes, type Verdict } from "../../core/verdict.ts";
 import { type ScoredModel, trainingGate } from "../../evidence/training.ts";
-import { readAlike } from "../../features/inputs.ts";
 import { budgetThreshold, rank } from "../../metrics/ranking.ts";
-import { copyRow, type Matrix, takeMatrixRows } from "../../ml/matrix.ts";
+import { copyRow, takeMatrixRows } from "../../ml/matrix.ts";
 import type { LearnedBy, Provenance } from "../../online/bundle.ts";
 import { fieldFault } from "../../online/fields.ts";
 import { type Scorer, scoreRows } from "../../online/score.ts";
@@ -15,8 +14,8 @@ import { defaultsOf } from "../../pipeline/section.ts";
 import type { Ports } from "../../ports/ports.ts";
 import { newTo } from "../data/judge-by.ts";
 import { schemaIfThere } from "../data/schema-file.ts";
-import { amountsOf, cardsOf, labelsOf, readSource, type Source, timesOf } from "../data/source.ts";
-import { parityFault, vectorsOf } from "../data/vectors.ts";
+import { amountsOf, cardsOf, labelsOf, rowsOf, type Source, timesOf } from "../data/source.ts";
+import { parityFault } from "../data/vectors.ts";
 import { answering, assembleBundle } from "./assemble.ts";
 import type { Basis } from "./basis.ts";
 import { type DecidedRows, decidedRows, type JudgedRows, metricsOf } from "./evaluate.ts";
@@ -27,7 +26,6 @@ import type { Refit } from "./refit.ts";
 import { recentUnlearned } from "./split.ts";
 import type { Recipe, TrainInput, TrainResult } from "./task.ts";
 import type { Trained } from "./trained.ts";
-import { unseenCheck } from "./unseen.ts";
 
 /** Rows scored one by one for the batch check. */
 const BATCH_ROWS = 1000;
@@ -50,7 +48,7 @@ export async function evaluate(
   const commit = (await (await ports.sourceControl()).describe())?.commit ?? "";
   const provenance: Provenance = {
     dataHash: source.hash,
-    dataRows: source.table.rows,
+    dataRows: rowsOf(source),
     pipelineHash: pipeline.hash,
     commit,
     packageVersion: input.packageVersion,
@@ -65,7 +63,7 @@ export async function evaluate(
     refit: null,
     split,
     evaluation: { x: evaluateX, y: rows.y, time: rows.time, amount: rows.amount, card: rows.card, ...scored },
-    ...recentOf(basis, pipeline),
+    ...recentOf(basis, input),
     metrics: metricsOf(scored.scores, rows, {
       thresholds: fitted.thresholds,
       reviewShare: pipeline.decisions.reviewShare,
@@ -96,8 +94,12 @@ function constantOf({ calibrate }: Basis["split"]): number {
 }
 
 /** The rows that the world is known by: the newest that the judged trees did not learn. */
-function recentOf({ source, split, x }: Basis, pipeline: Pipeline): Pick<Trained, "recent" | "recentRows"> {
-  const rows = recentUnlearned(timesOf(source.table, pipeline), labelsOf(source.table, pipeline), split);
+function recentOf(
+  { source, split, x }: Basis,
+  { pipeline, since }: TrainInput,
+): Pick<Trained, "recent" | "recentRows"> {
+  const known = { split, ...(since === undefined ? {} : { since }) };
+  const rows = recentUnlearned(timesOf(source.table, pipeline), labelsOf(source.table, pipeline), known);
   return { recent: takeMatrixRows(x, rows), recentRows: recentRows(source, rows, pipeline) };
 }
 
@@ -158,15 +160,10 @@ export async function judge(
   // A judged model stands for one that will have learned newer days: so does the twin of a refitted champion.
   const known = given.refit === null ? split.evaluate.from : split.train.to;
   const opponent = champion === null ? null : newTo(champion, known);
-  const rival = opponent === null ? null : await championScores(ports, basis, { champion: opponent.scorer, pipeline });
+  const rival = opponent === null ? null : await championScores(basis, opponent.scorer);
   const fair =
     opponent === null || given.undecided === "refuse" ? null : fairRows(basis, { champion: opponent.scorer, pipeline });
-  const unseen = unseenCheck(source.table, {
-    plan,
-    times: timesOf(source.table, pipeline),
-    train: split.train.rows,
-    evaluate: split.evaluate.rows,
-  });
+  const unseen = basis.unseen();
   const atBudget = (scores: Float32Array): ScoredModel => budgeted(scores, rows.y, pipeline.decisions.reviewShare);
   const { training: asked, logic: wanted } = pipeline.gates;
   const gate = trainingGate({
@@ -284,35 +281,13 @@ interface RivalScores {
   readonly by: { readonly decided?: DecidedRows };
 }
 
-async function championScores(
-  ports: Ports,
-  { source, split, x, plan }: Basis,
-  { champion, pipeline }: { readonly champion: Scorer; readonly pipeline: Pipeline },
-): Promise<RivalScores> {
-  const { report } = ports;
-  const { rows } = split.evaluate;
-  const judgedBy = (own: Matrix): RivalScores => {
-    const scores = scoreRows(champion, own, rows);
-    const { thresholds, policy = null } = champion.manifest;
-    return { scores, by: decidedRows({ thresholds, policy }, { scores, x: own, rows }) };
-  };
-  if (champion.plan.hash === plan.hash) return judgedBy(x);
-  const { table } = readAlike(plan, champion.plan) ? source : await readAgain(ports, { champion, pipeline, source });
-  return judgedBy(vectorsOf(table, { plan: champion.plan, pipeline, report }).x);
-}
-
-/** The same rows with the columns as the champion reads them. */
-async function readAgain(
-  ports: Ports,
-  given: { readonly champion: Scorer; readonly pipeline: Pipeline; readonly source: Source },
-): Promise<Source> {
-  const { champion, pipeline, source } = given;
-  return readSource(await ports.dataset(), pipeline, {
-    path: source.path,
-    plans: [champion.plan],
-    required: [],
-    labelled: true,
-  });
+async function championScores(basis: Basis, champion: Scorer): Promise<RivalScores> {
+  const { rows } = basis.split.evaluate;
+  const isAlike = champion.plan.hash === basis.plan.hash;
+  const x = isAlike ? basis.x : await basis.vectorsBy(champion);
+  const scores = scoreRows(champion, x, rows);
+  const { thresholds, policy = null } = champion.manifest;
+  return { scores, by: decidedRows({ thresholds, policy }, { scores, x, rows }) };
 }
 
 /** Of the models that serve. */

@@ -186,12 +186,13 @@ async function leftBehind(registry: Registry, pipeline: Pipeline, bundle: string
   return same.find(({ runId }) => runs.get(runId) === "KILLED") ?? null;
 }
 
-/** The feature state at the end of the data, so that a server starts warm. */
+/** The feature state at the end of the data, so that a server starts warm; nothing where no process had it as a whole. */
 export async function saveState(
   ports: Ports,
   { source, plan }: Basis,
-  { state, trained }: { readonly state: FeatureState; readonly trained: Trained },
+  { state, trained }: { readonly state: FeatureState | null; readonly trained: Trained },
 ): Promise<void> {
+  if (state === null) return;
   await saveTrainingState(ports, {
     pipeline: trained.pipeline.name,
     layout: plan.layoutHash,

@@ -13,7 +13,7 @@ import type { LatelyFacts, RefitFacts } from "../../online/bundle.ts";
 import type { Pipeline } from "../../pipeline/pipeline.ts";
 import type { Ports } from "../../ports/ports.ts";
 import { cardsOf, labelsOf, timesOf } from "../data/source.ts";
-import type { Basis } from "./basis.ts";
+import type { LearningBasis } from "./basis.ts";
 import { boost } from "./boost.ts";
 import { fitDecisions } from "./decisions.ts";
 import { decidedBy, decidingRows, type Fitted, type StartModel, scoresOf, vectorMargins } from "./fit.ts";
@@ -81,7 +81,7 @@ export interface RefitInput {
  * judged figures to speak for both. Of a new world the judged model knows little: where {@link learnLately} finds enough of it, its days say what is
  * learned, by how many trees, and what the scores mean. Errors: lifecycle.not-enough-data, ml.*.
  */
-export async function refit(ports: Pick<Ports, "report">, basis: Basis, given: RefitInput): Promise<Refit> {
+export async function refit(ports: Pick<Ports, "report">, basis: LearningBasis, given: RefitInput): Promise<Refit> {
   const { source, split, x } = basis;
   const { judged, pipeline, newest, amounts, features } = given;
   const cards = cardsOf(source.table, pipeline);
@@ -143,6 +143,7 @@ function sliceSince(
     from: Math.max(slice.from, from),
     to: slice.to,
     rows,
+    count: rows.length,
     frauds: rows.reduce((sum, row) => sum + labels[row], 0),
   };
 }
@@ -150,7 +151,7 @@ function sliceSince(
 /** The judged models again from other rows: as many trees, the same inputs and parameters, nothing that stops early. */
 async function refitModels(
   { report }: Pick<Ports, "report">,
-  { x, plan, seed }: Basis,
+  { x, plan, seed }: LearningBasis,
   given: RefitInput & { readonly labels: Uint8Array; readonly rows: Int32Array; readonly lately: Lately | null },
 ): Promise<Pick<Fitted, "model" | "forest">> {
   const { judged, start, rows, labels, lately } = given;

@@ -5,7 +5,7 @@ import { scoreMatrix } from "../../ml/gbdt/score.ts";
 import { gbdtParams } from "../../ml/gbdt/train/params.ts";
 import { takeMatrixRows } from "../../ml/matrix.ts";
 import type { LatelyWay } from "../../online/bundle.ts";
-import type { Basis } from "./basis.ts";
+import type { LearningBasis } from "./basis.ts";
 import { boost } from "./boost.ts";
 import { type FitInput, type Fitted, inputsOf, labelsAt } from "./fit.ts";
 import { weightsOf } from "./recipe.ts";
@@ -55,7 +55,7 @@ type LatelyInput = {
  * learned all before it in each way. The chosen way is then asked about the other stretches too, each by a model that learned the rest. A
  * stretch ends with a day, since the frauds of a night belong together. Null where the new days hold too few frauds for that.
  */
-export async function learnLately({ x }: Basis, given: LatelyInput): Promise<Lately | null> {
+export async function learnLately({ x }: LearningBasis, given: LatelyInput): Promise<Lately | null> {
   const { judged, labels, times, since, pipeline } = given;
   const newer = given.rows.filter((row) => times[row] >= since);
   const stretches = STRETCHES.map((count) => stretchesOf(newer, { labels, times, count })).find(

@@ -9,7 +9,10 @@ import { UNLABELLED } from "../data/source.ts";
 export interface Slice {
   readonly from: number;
   readonly to: number;
+  /** Those at hand: all, but of a table that is not held as a whole. */
   readonly rows: Int32Array;
+  /** Its transactions, and how many of them are frauds. */
+  readonly count: number;
   readonly frauds: number;
 }
 
@@ -43,6 +46,24 @@ export function splitByTime(
   return slicesOf(times, labels, boundsOf(periodOf(times), pipeline, windowMs));
 }
 
+/**
+ * The same cut of a table of which only some rows are at hand: those that calibrate and judge, and none or some of those to learn from, which
+ * were counted where they are. `bounds` are those of the whole table. Errors: as {@link splitByTime}.
+ */
+export function splitCounted(
+  { times, labels }: { readonly times: Float64Array; readonly labels: Uint8Array },
+  bounds: SplitBounds,
+  learned: Pick<Slice, "count" | "frauds">,
+): Split {
+  const train = { ...cut(times, labels, bounds.train), ...learned };
+  checkClasses(train, "train");
+  return {
+    train,
+    calibrate: slice(times, labels, { ...bounds.calibrate, name: "calibrate" }),
+    evaluate: slice(times, labels, { ...bounds.evaluate, name: "evaluate" }),
+  };
+}
+
 /** Bounds of the slices of {@link splitByTime}, [from, to), in milliseconds. */
 export type SplitBounds = { readonly [K in keyof Split]: Bounds };
 
@@ -53,11 +74,19 @@ export function splitBounds(
 ): SplitBounds | null {
   if (!(first <= last)) return null;
   try {
-    return boundsOf({ start: first, end: last + 1 }, pipeline);
+    return spanBounds({ first, last }, pipeline);
   } catch (error) {
     if (error instanceof SentinelError && error.code === "lifecycle.not-enough-data") return null;
     throw error;
   }
+}
+
+/** The same, of a table with rows. Errors: lifecycle.not-enough-data. */
+export function spanBounds(
+  { first, last }: { readonly first: number; readonly last: number },
+  pipeline: Pipeline,
+): SplitBounds {
+  return boundsOf({ start: first, end: last + 1 }, pipeline);
 }
 
 /** Shares of the days since a model learned that trees are added to: learned, calibrated on, and judged on, in this order. */
@@ -85,10 +114,23 @@ export function splitAfter(times: Float64Array, labels: Uint8Array, learnedUpTo:
  */
 const RECENT_MS_MAX = 28 * DAY_MS;
 
-/** The newest labelled rows that the trees did not learn, four weeks at most. */
-export function recentUnlearned(times: Float64Array, labels: Uint8Array, split: Split): Int32Array {
+/** A world that began recently is known by its own days, but by a week at least, which has each of them, and by so many rows. */
+const NEW_WORLD = { ms: 7 * DAY_MS, rows: 1000 } as const;
+
+/**
+ * The newest labelled rows that the trees did not learn, four weeks at most. `since`: when the world began that the model is made for. Rows of both
+ * worlds together would be like neither: what comes would differ from them for good, and the step within them would pass for a natural swing.
+ */
+export function recentUnlearned(
+  times: Float64Array,
+  labels: Uint8Array,
+  { split, since = Number.NEGATIVE_INFINITY }: { readonly split: Split; readonly since?: number },
+): Int32Array {
   const { to } = split.evaluate;
-  return cut(times, labels, { from: Math.max(split.train.to, to - RECENT_MS_MAX), to }).rows;
+  const from = Math.max(split.train.to, to - RECENT_MS_MAX);
+  const { rows } = cut(times, labels, { from, to });
+  const own = cut(times, labels, { from: Math.max(from, Math.min(since, to - NEW_WORLD.ms)), to }).rows;
+  return own.length < NEW_WORLD.rows ? rows : own;
 }
 
 function slicesOf(times: Float64Array, labels: Uint8Array, bounds: SplitBounds): Split {
@@ -248,25 +290,21 @@ function cut(times: Float64Array, labels: Uint8Array, span: { readonly from: num
       frauds += labels[i];
     }
   }
-  return { ...span, rows, frauds };
+  return { ...span, rows, count, frauds };
 }
 
 function checkClasses(slice: Slice, name: keyof typeof FRAUDS_MIN): void {
   const day = (time: number): string => new Date(time).toISOString().slice(0, 10);
   const where = `the ${name} slice ${day(slice.from)} … ${day(slice.to)}`;
   if (slice.frauds === 0) {
-    throw new SentinelError("ml.one-class", `${where} has ${slice.rows.length} transactions and no fraud`, {
+    throw new SentinelError("ml.one-class", `${where} has ${slice.count} transactions and no fraud`, {
       hint: "a model cannot learn what it never sees: check the label column, or give data with labelled frauds",
     });
   }
-  if (slice.frauds === slice.rows.length) {
-    throw new SentinelError(
-      "ml.one-class",
-      `${where} has ${slice.rows.length} transactions and all of them are frauds`,
-      {
-        hint: "check the label column: genuine transactions must be there too",
-      },
-    );
+  if (slice.frauds === slice.count) {
+    throw new SentinelError("ml.one-class", `${where} has ${slice.count} transactions and all of them are frauds`, {
+      hint: "check the label column: genuine transactions must be there too",
+    });
   }
   if (slice.frauds < FRAUDS_MIN[name]) {
     throw new SentinelError(

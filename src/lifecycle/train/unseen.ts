@@ -17,6 +17,32 @@ const TIME_VALUES: Readonly<Record<string, (time: number) => string>> = {
   dayOfWeek: (time) => `day ${((Math.floor(time / DAY_MS) + 3) % 7) + 1}`,
 };
 
+/** What rows to learn from have in the columns that are asked about; they may come in batches. */
+export class SeenValues {
+  private readonly plan: FeaturePlan;
+  private readonly byFeature = new Map<string, Set<string>>();
+
+  constructor(plan: FeaturePlan) {
+    this.plan = plan;
+  }
+
+  add(table: Table, { times, rows }: { readonly times: Float64Array; readonly rows: Int32Array }): void {
+    for (const { name, textOf } of askedOf(table, { plan: this.plan, times })) {
+      const seen = this.of(name);
+      for (const row of rows) {
+        const value = textOf(row);
+        if (value !== null) seen.add(value);
+      }
+    }
+  }
+
+  of(feature: string): Set<string> {
+    const seen = this.byFeature.get(feature) ?? new Set();
+    this.byFeature.set(feature, seen);
+    return seen;
+  }
+}
+
 /**
  * One check that always passes and names, per feature of kind category, hour or weekday, the values that judged rows have and no training
  * row had: what the model says of these rows it says of a value that it has never met. Null where the spec has no such feature.
@@ -26,19 +52,15 @@ export function unseenCheck(
   given: {
     readonly plan: FeaturePlan;
     readonly times: Float64Array;
-    readonly train: Int32Array;
+    readonly learned: SeenValues;
     readonly evaluate: Int32Array;
   },
 ): Check | null {
-  const { train, evaluate } = given;
+  const { learned, evaluate } = given;
   const asked = askedOf(table, given);
   if (asked.length === 0) return null;
   const found = asked.flatMap(({ name, textOf }) => {
-    const seen = new Set<string>();
-    for (const row of train) {
-      const value = textOf(row);
-      if (value !== null) seen.add(value);
-    }
+    const seen = learned.of(name);
     const counts = new Map<string, number>();
     let rows = 0;
     for (const row of evaluate) {

@@ -89,7 +89,7 @@ export class RuleRuntime {
 
 /** The windows of a program as a plan of the feature state machine; null: it has none. */
 export function windowPlan({ windows }: Pick<RuleProgram, "windows">): FeaturePlan | null {
-  return windows.length === 0 ? null : compileSpec({ name: "rules", version: 1, features: windows });
+  return windows.length === 0 ? null : compileSpec({ name: "rules", version: 1, features: windows }, { fine: true });
 }
 
 /** How far back a state has seen everything. */

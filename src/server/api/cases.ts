@@ -45,6 +45,8 @@ const ALERTS_SHOWN_MAX = 100;
 const HISTORY_SHOWN_MAX = 500;
 const LABELS_SHOWN_MAX = 500;
 const EARLIER_SHOWN_MAX = 10;
+/** Pages that are looked at for one answer, where a filter lets little through. */
+const PAGES_MAX = 10;
 /** Days of the summary. */
 const DAYS_MAX = 31;
 const STATUSES = [...CASE_STATUSES, "open"] as const;
@@ -287,10 +289,17 @@ async function list(server: Server, context: RequestContext): Promise<Response> 
     ...named("text", text === "" ? undefined : text),
   };
   const order = wordIn(context, "order", ORDERS) ?? "newest";
-  const page = await store.cases.page(filter, { limit, order, cursor: context.req.query("cursor") ?? null });
+  const items: Case[] = [];
+  let cursor = context.req.query("cursor") ?? null;
+  for (let pages = 0; pages < PAGES_MAX; pages++) {
+    const page = await store.cases.page(filter, { limit: limit - items.length, order, cursor });
+    items.push(...page.items);
+    cursor = page.next;
+    if (cursor === null || items.length === limit) break;
+  }
   const at = server.clock.now();
-  const cases = page.items.map((one) => shownCase(one, { record: records.get(one.pipeline), at }));
-  return jsonResponse({ cases, next_cursor: page.next }, 200, nextPage(context, page.next));
+  const cases = items.map((one) => shownCase(one, { record: records.get(one.pipeline), at }));
+  return jsonResponse({ cases, next_cursor: cursor }, 200, nextPage(context, cursor));
 }
 
 /** The pipelines that a question is about: the one that is named, else all that the caller's key sees. */

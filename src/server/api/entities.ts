@@ -51,7 +51,7 @@ async function look(server: Server, context: RequestContext): Promise<Response> 
         source,
       })),
     ]),
-    ...(await alertsAndCases(server, { record, parts, value })),
+    ...(await alertsAndCases(server, { record, parts, column, value })),
   ].sort((a, b) => b.at - a.at);
   return jsonResponse({
     column,
@@ -69,20 +69,30 @@ async function look(server: Server, context: RequestContext): Promise<Response> 
   });
 }
 
-/** Alerts know the card alone, cases their entity's column. */
+/** Alerts know the card alone, cases their entity's column: the same value in another column is somebody else. */
 async function alertsAndCases(
   server: Server,
-  of: { readonly record: PipelineRecord; readonly parts: ServerParts; readonly value: string },
+  of: {
+    readonly record: PipelineRecord;
+    readonly parts: ServerParts;
+    readonly column: string;
+    readonly value: string;
+  },
 ): Promise<readonly ({ readonly kind: string; readonly at: number } & object)[]> {
   const { record, parts, value } = of;
+  const { columns, canonical } = parts.pipeline;
+  const column = canonical.get(of.column) ?? of.column;
   const store = await platformOf(server).store();
   const cases = await store.cases.page({ pipelines: [record.id], entity: boundedValue(value) }, { limit: LISTED_MAX });
-  const alerts = await store.alerts.page({ pipeline: record.id, entity: value }, { limit: LISTED_MAX });
+  const alerts =
+    column === columns.card
+      ? (await store.alerts.page({ pipeline: record.id, entity: value }, { limit: LISTED_MAX })).items
+      : [];
   const at = server.clock.now();
-  const isCard = parts.pipeline.columns.card !== null;
+  const own = cases.items.filter(({ entity }) => entity.column === column);
   return [
-    ...cases.items.map((one) => ({ kind: "case", at: one.openedAt, case: shownCase(one, { record, at }) })),
-    ...(isCard ? alerts.items : []).map((alert) => ({
+    ...own.map((one) => ({ kind: "case", at: one.openedAt, case: shownCase(one, { record, at }) })),
+    ...alerts.map((alert) => ({
       kind: "alert",
       at: alert.alertedAt,
       alert_id: alert.id,

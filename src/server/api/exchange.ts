@@ -3,7 +3,7 @@ import type { ValidateFunction } from "ajv/dist/2020.js";
 import { SentinelError } from "../../core/errors.ts";
 import { isFor } from "../../core/key.ts";
 import { nearestName } from "../../core/nearest.ts";
-import { parseIso } from "../../core/time.ts";
+import { readInstant } from "../../core/time.ts";
 import { type FieldFault, invalidRequest } from "../../online/faults.ts";
 import { parseJson } from "../../online/json.ts";
 import { compileSchema, faultOf } from "../../online/parse.ts";
@@ -188,8 +188,8 @@ export function numberIn(context: RequestContext, name: string): number | undefi
 /** An instant of the query or of a body, as ISO 8601 or milliseconds; undefined where it is not there. Throws `request.invalid`. */
 export function timeOf(given: string | number | undefined, name: string): number | undefined {
   if (given === undefined) return undefined;
-  const value = typeof given === "number" ? given : /^\d{10,15}$/.test(given) ? Number(given) : parseIso(given);
-  if (Number.isSafeInteger(value) && value >= 0 && value < 8.64e15) return value;
+  const value = readInstant(given);
+  if (!Number.isNaN(value)) return value;
   throw invalidRequest([
     { field: name, message: "must be a time such as 2026-01-31T12:00:00Z, or milliseconds since 1970" },
   ]);

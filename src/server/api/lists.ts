@@ -1,6 +1,7 @@
 // Routes of /api/lists: the lists that rules ask, with their validity times; nothing is ever deleted from one.
 import { LIST_NAME_PATTERN, LIST_VALUE_LENGTH_MAX } from "../../core/rule.ts";
 import { changeList, listEntries, listNames } from "../../lifecycle/rules.ts";
+import { DIGITS_LOST, invalidRequest } from "../../online/faults.ts";
 import { jsonResponse, type RequestContext, type Server, type ServerParts, type ServerRoute } from "../parts.ts";
 import {
   actorOf,
@@ -125,7 +126,7 @@ async function add(server: Server, context: RequestContext): Promise<Response> {
   await changeList(parts.ports, {
     ...byOf(parts, context, reason),
     list: name,
-    values: values.map(String),
+    values: textsOf(values),
     ...(since === undefined ? {} : { from: since }),
     ...(until === undefined ? {} : { to: until }),
   });
@@ -144,7 +145,7 @@ async function end(server: Server, context: RequestContext): Promise<Response> {
   await changeList(parts.ports, {
     ...byOf(parts, context, reason),
     list: name,
-    values: values.map(String),
+    values: textsOf(values),
     end: true,
     ...(until === undefined ? {} : { to: until }),
   });
@@ -170,6 +171,13 @@ async function entries(server: Server, context: RequestContext): Promise<Respons
     to: one.to === null ? null : isoOf(one.to),
   }));
   return jsonResponse(body, 200, next);
+}
+
+/** Throws `request.invalid` for a number whose digits JSON lost: it would be somebody else's. */
+function textsOf(values: readonly (string | number)[]): readonly string[] {
+  const at = values.findIndex((value) => typeof value === "number" && !Number.isSafeInteger(value));
+  if (at < 0) return values.map(String);
+  throw invalidRequest([{ field: `values/${at}`, message: DIGITS_LOST }], "the list");
 }
 
 function byOf(parts: ServerParts, context: RequestContext, reason: string | undefined) {

@@ -1,5 +1,5 @@
 // Objects in a folder and in a bucket: one contract, and what only a network can do.
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
@@ -146,11 +146,54 @@ describe.runIf(s3Installed)("a bucket", () => {
     place: string,
     environment = s3.environment(),
     patience = { waitsMs: [1, 1, 1], tryMsMax: 2000 },
-  ): ObjectStore =>
-    createS3Objects({ place: bucketPlace(place), login: s3Login(loadConfig({ environment })), patience });
+    readBytesMax?: number,
+  ): ObjectStore => {
+    const login = s3Login(loadConfig({ environment }));
+    return createS3Objects({
+      place: bucketPlace(place),
+      login,
+      patience,
+      ...(readBytesMax === undefined ? {} : { readBytesMax }),
+    });
+  };
   contract("its objects", async () => {
     await s3.empty();
     return at(`s3://${BUCKET}/some/prefix/`);
+  });
+
+  test("a large file is sent as it is read, again where a request is lost, and no file stays open", async () => {
+    await s3.empty();
+    const patience = { waitsMs: [1, 1, 1], tryMsMax: 5000 };
+    const store = at(`s3://${BUCKET}/large`, s3.environment(proxy.uri), patience, 1000);
+    const large = path.join(folder, "sent-as-read");
+    const content = Buffer.from(Array.from({ length: 2_000_000 }, (_, i) => i % 251));
+    writeFileSync(large, content);
+    const lost = new Set<string>();
+    proxy.fault = (line) => {
+      if (lost.has(line)) return null;
+      lost.add(line);
+      return { status: 503, text: "" };
+    };
+    expect(await store.create("a", { file: large })).toBe(true);
+    proxy.fault = () => null;
+    expect(await store.create("a", { file: large })).toBe(false);
+    await store.replace("b", { file: large });
+    writeFileSync(path.join(folder, "empty-file"), "");
+    await store.replace("empty", { file: path.join(folder, "empty-file") });
+    for (const key of ["a", "b"]) expect(content.equals((await store.read(key))!)).toBe(true);
+    expect((await store.list("")).map(({ key, bytes: size }) => [key, size])).toEqual([
+      ["a", content.length],
+      ["b", content.length],
+      ["empty", 0],
+    ]);
+    const open = readdirSync("/proc/self/fd").flatMap((fd) => {
+      try {
+        return [readlinkSync(`/proc/self/fd/${fd}`)];
+      } catch {
+        return [];
+      }
+    });
+    expect(open).not.toContain(large);
   });
 
   test("more objects than one answer lists", async () => {

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import Database from "libsql";
-import { afterEach, expect, test } from "vitest";
+import { afterEach, expect, test, vi } from "vitest";
 import { parseTenant } from "../../../src/core/tenant.ts";
 import { openLibsqlStore } from "../../../src/drivers/store/libsql/driver.ts";
 import { ERASED_TABLES, UNTOUCHED_TABLES } from "../../../src/drivers/store/sql/erase.ts";
@@ -174,6 +174,66 @@ test("changes that wait for each other are each whole or not there, in their ord
   const more = await Promise.all(Array.from({ length: 40 }, (_, i) => alerts.append([newAlert(ids[0], `m${i}`)])));
   expect(more.flat()).toEqual(Array.from({ length: 40 }, (_, i) => i + 2));
   await stores.close();
+});
+
+test("every list goes along an index, in the order of its pages: none looks at all rows, none sorts them", async () => {
+  const file = aFile();
+  const store = await ofDefault(openLibsqlStore({ file, clock }));
+  const raw = new Database(file);
+  const prepare = vi.spyOn(Database.prototype, "prepare");
+  /** How the statements of a question are carried out; what joins or orders the few thousand rows that were found is not among it. */
+  const planOf = async (ask: () => Promise<unknown>): Promise<string> => {
+    prepare.mockClear();
+    await ask();
+    const lines = prepare.mock.calls.flatMap(([text]) => {
+      if (!/^(select|delete)/.test(text)) return [];
+      const marks = (text.match(/\?/g) ?? []).map(() => null);
+      return raw.prepare(`EXPLAIN QUERY PLAN ${text}`).all(marks) as readonly { readonly detail: string }[];
+    });
+    return lines.map(({ detail }) => detail).join("\n");
+  };
+  const { id } = await store.pipelines.create(fields("card"), BY);
+  await store.pipelines.create(fields("other"), BY);
+  const [one, two] = [{ pipelines: [id] }, { pipelines: [id, id + 1] }];
+  const cases = (filter: object, order: "newest" | "worth") => () => store.cases.page(filter, { limit: 50, order });
+  const free = (pipelines: readonly number[]) => () => store.cases.free({ pipelines, actor: "ana", at: NOW });
+  const alerts = (filter: object) => () => store.alerts.page(filter, { limit: 50 });
+  const asked: readonly (readonly [string, () => Promise<unknown>])[] = [
+    ["cases_by_open_worth_id", cases({ ...two, status: "open" }, "worth")],
+    ["cases_by_open_worth_id", cases({ ...two, status: "open", severity: "info", text: "x" }, "worth")],
+    ["cases_by_open_pipeline_worth_id", cases({ ...one, status: "open" }, "worth")],
+    ["cases_by_open_assignee_worth_id", cases({ ...two, status: "open", assignee: "ana" }, "worth")],
+    ["cases_by_open_assignee_worth_id", cases({ ...one, status: "open", assignee: "ana" }, "worth")],
+    ["cases_by_open_id", cases({ ...two, status: "closed" }, "newest")],
+    ["cases_by_open_pipeline_id", cases({ ...one, status: "closed", text: "x" }, "newest")],
+    ["cases_by_assignee_id", cases({ ...two, status: "closed", assignee: "ana" }, "newest")],
+    ["cases_by_disposition_id", cases({ ...two, disposition: "fraud" }, "newest")],
+    ["cases_by_entity_id", cases({ ...two, entity: "u" }, "newest")],
+    ["cases_by_pipeline_id", cases(one, "newest")],
+    ["sqlite_autoindex_cases_1", cases(two, "newest")],
+    ["cases_by_open_worth_id cases_by_open_due_at_id cases_by_open_why_id", free([id, id + 1])],
+    ["cases_by_open_pipeline_worth_id cases_by_open_pipeline_due_at_id cases_by_open_why_pipeline_id", free([id])],
+    ["alerts_by_time", alerts({})],
+    ["alerts_by_time", alerts({ decision: "block", amountMin: 5, text: "x", from: 1, to: 2 })],
+    ["alerts_by_pipeline_time", alerts({ pipeline: id, from: 1 })],
+    ["alerts_by_severity_time", alerts({ severity: "info" })],
+    ["alerts_by_pipeline_severity_time", alerts({ pipeline: id, severity: "info", amountMax: 3 })],
+    ["alerts_by_entity_time", alerts({ entity: "u", pipeline: id })],
+    ["alert_rules", alerts({ rule: "large", pipeline: id })],
+    ["ledger_pending (tenant=? AND pending=? AND received_at<?)", () => store.ledger.forget({ before: 1, limit: 9 })],
+    ["ledger_pending (tenant=? AND pending=? AND received_at<?)", () => store.ledger.older(1)],
+  ];
+  for (const [indexes, ask] of asked) {
+    const plan = await planOf(ask);
+    const named = indexes.includes("(") ? [indexes] : indexes.split(" ");
+    for (const index of named) expect(plan).toContain(index);
+    expect(plan).not.toMatch(/SCAN (cases|alerts|ledger)/);
+    // The few thousand rows that were found beside a page are put in order, those along an index are there in theirs.
+    expect(plan.match(/USE TEMP B-TREE/g)?.length ?? 0).toBeLessThanOrEqual(plan.includes("seen") ? 1 : 0);
+  }
+  prepare.mockRestore();
+  raw.close();
+  await store.close();
 });
 
 test("a process that is killed in the middle of changes leaves each of them whole or not there", async () => {

@@ -112,4 +112,6 @@ export const ROWS: readonly Rows[] = [
   ],
   // Policies: no rows.
   [],
+  // Indexes: no rows.
+  [],
 ];

@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { afterEach, expect, test } from "vitest";
+import { afterEach, expect, test, vi } from "vitest";
 import { dailyBefore, toldTo, waitAfter } from "../../../src/cases/notices.ts";
 import { SentinelError } from "../../../src/core/errors.ts";
 import { createTarget } from "../../../src/drivers/notify/target.ts";
@@ -116,6 +116,33 @@ test("a receiver that is away for an hour gets everything afterwards, in order; 
     { target: "away", waiting: 0, dead: 0, sent: 30 },
     { target: "here", waiting: 0, sent: 5 },
   ]);
+});
+
+test("while one receiver is slow another hears of what comes meanwhile", async () => {
+  const desk = await aDesk({ slow: "http://127.0.0.1:1", quick: "http://127.0.0.1:1" });
+  const heard: string[] = [];
+  let answer = (): void => {};
+  const silent = new Promise<void>((resolve) => {
+    answer = resolve;
+  });
+  const target = (name: string, waits: Promise<void>): Target => ({
+    name,
+    async send() {
+      heard.push(name);
+      await waits;
+      return { outcome: "taken" };
+    },
+  });
+  const notifier = desk.notifier([target("slow", silent), target("quick", Promise.resolve())]);
+  await desk.put("slow", 1);
+  const first = notifier.look();
+  await vi.waitFor(() => expect(heard).toEqual(["slow"]));
+  await desk.put("quick", 1);
+  const second = notifier.look();
+  await vi.waitFor(() => expect(heard).toEqual(["slow", "quick"]));
+  answer();
+  await Promise.all([first, second]);
+  expect(await desk.store.outbox.states()).toMatchObject([{ waiting: 0 }, { waiting: 0 }]);
 });
 
 test("one that is slow or answers 500 now and then gets each at least once, the first of each in order", async () => {

@@ -153,7 +153,9 @@ function fillFiles(): void {
   write("models/reports/card-validation.html", `<p>rows of ${CARD}</p>`);
   write("models/state/card-alarms.dead.ndjson", `${json}\n{"other":1}\n`);
   write("models/state/ledger-spool.ndjson", `${JSON.stringify({ id: "t8", transaction: json })}\n`);
-  write("data/stream/card.ndjson", `${json}\n${JSON.stringify({ customer_id: NEIGHBOUR })}\n`);
+  // More than is read at once, with a line across two readings.
+  const others = `${JSON.stringify({ customer_id: NEIGHBOUR, note: "n".repeat(700_000) })}\n`;
+  write("data/stream/card.ndjson", `${json}\n${others}${json}\n${others}${json}\n`);
   write(
     "data/old.csv",
     `customer_id,email,amount\n"${CARD.replaceAll('"', '""')}",${MAIL},1.10\n${NEIGHBOUR},x,2.50\n`,

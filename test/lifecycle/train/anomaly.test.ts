@@ -71,6 +71,7 @@ test("the trees are trained without it, unless the pipeline asks for the compari
     from: from * DAY_MS,
     to: to * DAY_MS,
     rows: Int32Array.from({ length: to - from }, (_, at) => from + at),
+    count: to - from,
     frauds: labels.subarray(from, to).reduce((sum, label) => sum + label, 0),
   });
   const split = { train: slice(0, 900), calibrate: slice(900, 1200), evaluate: slice(1200, ROWS) };

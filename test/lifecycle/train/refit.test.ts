@@ -11,9 +11,9 @@ import { simulateDays } from "../../../src/lifecycle/simulate/days.ts";
 import type { TrainInput, TrainResult } from "../../../src/lifecycle/train/task.ts";
 import { train } from "../../../src/lifecycle/train.ts";
 import { decodeGbdt } from "../../../src/ml/gbdt/model.ts";
-import { goldenVector, readGolden, TWIN } from "../../../src/online/bundle.ts";
+import { goldenVector, PARTS, readGolden, readJson, TWIN } from "../../../src/online/bundle.ts";
 import { explainVector } from "../../../src/online/explain.ts";
-import { loadVersion, twinOf } from "../../../src/online/score.ts";
+import { loadScorer, loadVersion, twinOf } from "../../../src/online/score.ts";
 import type { Pipeline } from "../../../src/pipeline/pipeline.ts";
 import { ROOT } from "../../cli/sentinel.ts";
 import { shadowed } from "../records.ts";
@@ -93,6 +93,14 @@ describe("the two models", () => {
     const score = scorer.score(row).score;
     expect(explainVector(scorer, row).score).toBe(score);
     expect(readGolden(files)[0].score).toBe(score);
+  });
+
+  test("its list of parts names every other file, and is that of no other version", async () => {
+    const files = await filesOf(refitted);
+    const { files: parts } = readJson(files, PARTS) as { readonly files: Readonly<Record<string, string>> };
+    expect(Object.keys(parts).sort()).toEqual([...files.keys()].filter((name) => name !== PARTS).sort());
+    const other = new Map(files).set("model.onnx", (await filesOf(plain)).get("model.onnx")!);
+    expect(() => loadScorer(other, { model: "card-fraud", version: "1" })).toThrow(/model\.onnx is not the file/);
   });
 
   test("the report and the card say which figure belongs to which", async () => {

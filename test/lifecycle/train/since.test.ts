@@ -2,7 +2,7 @@
 import { expect, test } from "vitest";
 import { DAY_MS } from "../../../src/core/duration.ts";
 import { Random } from "../../../src/core/random.ts";
-import type { Basis } from "../../../src/lifecycle/train/basis.ts";
+import type { LearningBasis } from "../../../src/lifecycle/train/basis.ts";
 import type { Fitted } from "../../../src/lifecycle/train/fit.ts";
 import { learnLately } from "../../../src/lifecycle/train/since.ts";
 import { trainIsolationForest } from "../../../src/ml/iforest/train/train.ts";
@@ -42,7 +42,7 @@ const modelParameters = { ...pipeline.modelParameters, trees: 30, anomalyTrees: 
 function ask({ x, labels, times }: ReturnType<typeof world>) {
   const forest = trainIsolationForest({ x, trees: 3, sample: 16, seed: 1 });
   const judged = { forest, anomalyAsFeature: false } as Fitted;
-  return learnLately({ x } as Basis, {
+  return learnLately({ x } as LearningBasis, {
     judged,
     labels,
     times,

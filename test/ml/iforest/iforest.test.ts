@@ -6,8 +6,8 @@ import { Random } from "../../../src/core/random.ts";
 import { rocAuc } from "../../../src/metrics/metrics.ts";
 import { decodeForest, encodeForest, meanPath } from "../../../src/ml/iforest/model.ts";
 import { scoreAnomaly, scoreAnomalyMatrix } from "../../../src/ml/iforest/score.ts";
-import { trainIsolationForest } from "../../../src/ml/iforest/train/train.ts";
-import { copyRow } from "../../../src/ml/matrix.ts";
+import { drawnRows, trainIsolationForest } from "../../../src/ml/iforest/train/train.ts";
+import { copyRow, takeMatrixRows } from "../../../src/ml/matrix.ts";
 import { matrixOf } from "../arbitraries.ts";
 
 const ROWS = 2000;
@@ -117,4 +117,25 @@ test("refuses what makes no forest", () => {
   expect(() => trainIsolationForest({ x: matrixOf(1, [[1]]), seed: 1 })).toThrow("x.rows is 1");
   const endless = matrixOf(4, [[1, 2, Number.NEGATIVE_INFINITY, 3]]);
   expect(() => trainIsolationForest({ x: endless, seed: 1 })).toThrow("x column c0, row 2 is -Infinity");
+});
+
+test("the rows that are drawn are all that a forest looks at: of them alone comes the same forest", () => {
+  for (const [trees, sample] of [
+    [5, 16],
+    [20, 64],
+    [3, 5000],
+  ]) {
+    const drawn = drawnRows({ rows: ROWS, trees, sample, seed: 3 });
+    expect(drawn.length).toBeLessThanOrEqual(Math.min(ROWS, trees * sample));
+    const places = new Map(Array.from(drawn, (row, place) => [row, place]));
+    const part = trainIsolationForest({
+      x: takeMatrixRows(x, drawn),
+      trees,
+      sample,
+      seed: 3,
+      of: { rows: ROWS, placeOf: (row) => places.get(row)! },
+    });
+    expect(encodeForest(part)).toEqual(encodeForest(trainIsolationForest({ x, trees, sample, seed: 3 })));
+  }
+  expect(() => drawnRows({ rows: 2 ** 31, trees: 1, sample: 2, seed: 1 })).toThrow(SentinelError);
 });

@@ -6,9 +6,9 @@ import path from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { assert, ERROR_KINDS, type ErrorCode, messageOf, SentinelError } from "../../../core/errors.ts";
-import { decodeFrame } from "../../../core/frame.ts";
+import { decodeFrame, encodeFrame, type FrameColumn } from "../../../core/frame.ts";
 import { PRIVATE_FILE_MODE } from "../../../core/private.ts";
-import type { Engine, EngineJob, EngineProgress, EngineResult } from "../../../ports/engine.ts";
+import type { Boosted, Engine, EngineJob, EngineProgress, EngineResult } from "../../../ports/engine.ts";
 
 export interface SparkOptions {
   /** spark://…, yarn, k8s://…, local[2]. */
@@ -48,25 +48,50 @@ export function createSparkEngine(options: SparkOptions): Engine {
   const local = /^local(-cluster)?(\[|$)/.test(options.master) ? LOCAL : {};
   const conf = { ...DEFAULTS, ...local, ...options.conf, ...FIXED };
   let session: Session | null = null;
+  /** Hands a job over as a file, and gives what it says and what it leaves in files of its own. */
+  async function asked<T>(
+    work: (folder: string) => Promise<{ readonly job: object; read(reply: Reply): Promise<T> }>,
+    onProgress: (progress: EngineProgress) => void,
+  ): Promise<T> {
+    const folder = await mkdtemp(path.join(tmpdir(), "sentinel-spark-"));
+    try {
+      const file = path.join(folder, "job.json");
+      if (session === null || session.isOver) session = await Session.begin(options, conf);
+      const { job, read } = await work(folder);
+      await writeFile(file, JSON.stringify({ ...job, command: options.command }), { mode: PRIVATE_FILE_MODE });
+      return await read(await session.run({ job: file, result: resultIn(folder) }, onProgress));
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+  }
   return {
-    async run(job, onProgress) {
-      const folder = await mkdtemp(path.join(tmpdir(), "sentinel-spark-"));
-      try {
-        const file = path.join(folder, "job.json");
-        const result = path.join(folder, "result");
-        if (session === null || session.isOver) session = await Session.begin(options, conf);
-        await writeFile(file, JSON.stringify({ ...job, command: options.command }), { mode: PRIVATE_FILE_MODE });
-        const reply = await session.run({ job: file, result }, onProgress);
-        const isDone = reply.ids === null || reply.ids.twice === null;
-        return { ...reply, result: isDone ? await resultOf(job, result) : null };
-      } finally {
-        await rm(folder, { recursive: true, force: true });
-      }
-    },
+    run: (job, onProgress) =>
+      asked(async (folder) => {
+        const read = async ({ boosted: _, ...reply }: Reply): Promise<EngineResult> => {
+          const isDone = reply.ids === null || reply.ids.twice === null;
+          return { ...reply, result: isDone ? await resultOf(job, resultIn(folder)) : null };
+        };
+        return { job, read };
+      }, onProgress),
+    boost: (job, onProgress) =>
+      asked(async (folder) => {
+        const probe = path.join(folder, "probe");
+        const columns = job.columns.features.map((name): FrameColumn => ({ name, type: "f32" }));
+        await writeFile(probe, encodeFrame(job.probe, columns), { mode: PRIVATE_FILE_MODE });
+        const read = async ({ boosted, engine }: Reply): Promise<Boosted> => {
+          assert(boosted !== undefined, "a job that boosts says what came of it");
+          return { ...boosted, engine, model: new Uint8Array(await readFile(resultIn(folder))) };
+        };
+        return { job: { boost: { ...job, probe } }, read };
+      }, onProgress),
     async close() {
       await session?.close();
     },
   };
+}
+
+function resultIn(folder: string): string {
+  return path.join(folder, "result");
 }
 
 async function resultOf({ stages }: EngineJob, file: string): Promise<EngineResult["result"]> {
@@ -76,7 +101,7 @@ async function resultOf({ stages }: EngineJob, file: string): Promise<EngineResu
   return bytes.length === 0 ? null : decodeFrame(bytes, last.columns);
 }
 
-type Reply = Pick<EngineResult, "ids" | "engine">;
+type Reply = Pick<EngineResult, "ids" | "engine"> & { readonly boosted?: Omit<Boosted, "model" | "engine"> };
 
 interface Running {
   onProgress(progress: EngineProgress): void;
@@ -177,7 +202,7 @@ function parsed(line: string): {
 function faultOf(log: string, code: number | string, { python, master }: SparkOptions): SentinelError {
   const own = workerFault(log);
   if (own !== null) return own;
-  if (/ModuleNotFoundError: No module named '(pyspark|pyarrow|numpy)/.test(log)) {
+  if (/ModuleNotFoundError: No module named '(pyspark|pyarrow|numpy|pandas|xgboost|sklearn)/.test(log)) {
     return noPython(python, /No module named '[^']+'/.exec(log)![0]);
   }
   const lines = log.trim().split("\n");
@@ -213,7 +238,7 @@ function workerFault(log: string): SentinelError | null {
 
 function noPython(python: string, what: string, cause?: unknown): SentinelError {
   return new SentinelError("engine.unreachable", `${python} cannot run PySpark: ${what}`, {
-    hint: "install pyspark, pyarrow and numpy for that Python, or name another by SENTINEL_SPARK_PYTHON (docs/spark.md)",
+    hint: "install pyspark, pyarrow and numpy for that Python, to train also xgboost, scikit-learn and pandas, or name another by SENTINEL_SPARK_PYTHON (docs/spark.md)",
     cause,
   });
 }

@@ -1,4 +1,4 @@
-# The Spark job: shuffles and sorts rows, and hands each partition to a worker process of Sentinel; it computes nothing itself.
+# The Spark job: shuffles and sorts rows, hands each partition to a worker process of Sentinel, and lets XGBoost boost; it computes nothing itself.
 """Usage: python job.py SESSION.json. Each line of standard input names a job's file and one for the rows of its last stage; lines of JSON on standard output say how far it is."""
 
 import fcntl
@@ -264,12 +264,10 @@ def watch(spark, stop):
 
 
 def tell(said):
-    print(json.dumps(said), flush=True)
+    print(json.dumps(said, allow_nan=False), flush=True)
 
 
-def run_job(spark, file, result_file):
-    with open(file, encoding="utf-8") as text:
-        job = json.load(text)
+def run_job(spark, job, result_file):
     splits = [(text,) for text in job["splits"]]
     # One partition a split: a split is what one process reads.
     start = spark.createDataFrame(spark.sparkContext.parallelize(splits, len(splits)), "c0 string")
@@ -289,6 +287,76 @@ def run_job(spark, file, result_file):
             for part in encode_frame(batches[0], columns) if batches else []:
                 file.write(part)
     return result
+
+
+def by_name(name):
+    from pyspark.sql import functions as F
+
+    return F.col("`" + name.replace("`", "``") + "`")
+
+
+def boosting_rows(spark, job):
+    """The labelled rows of both slices: `label`, whether they only say when to stop, and the features as f0, f1, …"""
+    from pyspark.sql import functions as F
+
+    columns = job["columns"]
+    # Times without a zone are UTC.
+    spark.conf.set("spark.sql.session.timeZone", "UTC")
+    label = by_name(columns["label"])
+    at = F.unix_millis(by_name(columns["time"]).cast("timestamp"))
+    within = [(at >= job[of]["from"]) & (at < job[of]["to"]) for of in ("train", "validation")]
+    features = [by_name(name).cast("float").alias(f"f{i}") for i, name in enumerate(columns["features"])]
+    rows = spark.read.parquet(*job["files"]).where(within[0] | within[1])
+    known = F.coalesce(label.cast("double"), F.lit(0.0)) if job["isGenuine"] else label.cast("double")
+    rows = rows.select(by_name(columns["id"]).alias("id"), at.alias("at"), known.alias("y"), within[1].alias("later"), *features)
+    return rows.where(F.col("y").isNotNull())
+
+
+def boost(spark, job, result_file):
+    """Trees by XGBoost on Spark: rows of a worker are the same in every run of as many workers, in the same order."""
+    import xgboost
+    from pyspark.sql import functions as F
+    from xgboost.spark import SparkXGBClassifier
+
+    names = job["columns"]["features"]
+    inputs = [f"f{i}" for i in range(len(names))]
+    rows = boosting_rows(spark, job)
+    cpus = int(spark.sparkContext.getConf().get("spark.task.cpus", "1"))
+    workers = max(1, min(job["workersMax"], spark.sparkContext.defaultParallelism // cpus))
+    rows = rows.repartition(workers, "id").sortWithinPartitions("at", "id")
+    count, frauds = rows.where(~F.col("later")).agg(F.count("*"), F.sum("y")).first()
+    learner = SparkXGBClassifier(
+        features_col=inputs,
+        label_col="y",
+        validation_indicator_col="later",
+        feature_names=inputs,
+        num_workers=workers,
+        missing=float("nan"),
+        # Otherwise rows would be dealt at random.
+        force_repartition=False,
+        **job["parameters"],
+    )
+    model = learner.fit(rows)
+    booster = model.get_booster()
+    with open(job["probe"], "rb") as file:
+        probe = decode_frame(file.read(), [{"name": name, "type": "f32"} for name in names])
+    asked = np.column_stack([column.to_numpy(zero_copy_only=False) for column in probe.columns])
+    types = job["parameters"].get("feature_types")
+    data = xgboost.DMatrix(asked, feature_names=inputs, feature_types=types, enable_categorical=types is not None)
+    # Rounds after the best one are in the file, and nobody's answer.
+    rounds = (0, booster.best_iteration + 1) if "best_iteration" in booster.attributes() else (0, 0)
+    scores = booster.predict(data, iteration_range=rounds)
+    booster.feature_names = names
+    with open(result_file, "wb") as file:
+        file.write(booster.save_raw("json"))
+    summary = model.training_summary
+    curve = {
+        "train": next(iter(summary.train_objective_history.values()), []),
+        "validation": next(iter(summary.validation_objective_history.values()), []),
+    }
+    boosted = {"library": f"XGBoost {xgboost.__version__}", "workers": workers, "rows": int(count), "frauds": int(frauds or 0)}
+    boosted.update(curve=curve, scores=[float(score) for score in scores])
+    return {"engine": f"Spark {spark.version}", "ids": None, "boosted": boosted}
 
 
 def main():
@@ -311,7 +379,10 @@ def main():
         for line in sys.stdin:
             asked = json.loads(line)
             try:
-                tell({"result": run_job(spark, asked["job"], asked["result"])})
+                with open(asked["job"], encoding="utf-8") as file:
+                    job = json.load(file)
+                made = run_job(spark, job, asked["result"]) if "boost" not in job else boost(spark, job["boost"], asked["result"])
+                tell({"result": made})
             except Exception:  # noqa: BLE001 - the session goes on with the next job
                 tell({"failed": traceback.format_exc()[-ERROR_CHARACTERS:]})
     finally:

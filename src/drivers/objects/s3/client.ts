@@ -1,6 +1,8 @@
 // Requests to an S3-compatible store: signed, limited in time, repeated where that may help, with errors that say what to do.
+import { createReadStream } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { AwsV4Signer } from "aws4fetch";
+import { request as send } from "undici";
 import { messageOf, SentinelError } from "../../../core/errors.ts";
 import type { BucketPlace } from "../../../core/remote.ts";
 
@@ -20,13 +22,19 @@ export interface S3Request {
   readonly key: string;
   readonly query?: Readonly<Record<string, string>>;
   readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: Blob;
+  readonly body?: Blob | FileBody;
   /** SHA-256 of the body, in hexadecimal. */
   readonly sha256?: string;
   /** Answers that are no failure besides those of 200 to 299. */
   readonly also?: readonly number[];
   /** Bytes to come, so that a large object gets more time. */
   readonly bytes?: number;
+}
+
+/** A file that is sent as it is read. */
+export interface FileBody {
+  readonly file: string;
+  readonly size: number;
 }
 
 export interface S3Client {
@@ -70,7 +78,10 @@ export function createS3Client(options: {
       sessionToken: login.sessionToken,
     }).sign();
     const signal = AbortSignal.timeout(Math.ceil(patience.tryMsMax + bytes / BYTES_PER_MS_MIN));
-    const answer = await fetch(url, { method, headers: signed, body, redirect: "manual", signal });
+    const answer =
+      body !== undefined && "file" in body
+        ? await sendFile(url, { method, headers: signed, body, signal })
+        : await fetch(url, { method, headers: signed, body, redirect: "manual", signal });
     if (answer.ok || also.includes(answer.status)) return await use(answer);
     throw await refusal(answer, { request, place });
   };
@@ -90,6 +101,46 @@ export function createS3Client(options: {
       }
     },
   };
+}
+
+/**
+ * A file as a body. Node's fetch sends streams without their length, which stores refuse, and a file that was opened as a Blob it may keep open for
+ * ever (Node 20): a command would never end.
+ */
+async function sendFile(
+  url: URL,
+  {
+    method,
+    headers,
+    body,
+    signal,
+  }: {
+    readonly method: S3Request["method"];
+    readonly headers: Headers;
+    readonly body: FileBody;
+    readonly signal: AbortSignal;
+  },
+): Promise<Response> {
+  const { file, size } = body;
+  const {
+    statusCode,
+    headers: given,
+    body: answer,
+  } = await send(url, {
+    method,
+    headers: { ...Object.fromEntries(headers), "content-length": String(size) },
+    body: createReadStream(file, { end: Math.max(0, size - 1) }),
+    signal,
+    // The signal ends it.
+    headersTimeout: 0,
+    bodyTimeout: 0,
+  });
+  const bytes = await answer.arrayBuffer();
+  const fields = Object.entries(given).flatMap(([name, value]) => (value === undefined ? [] : [[name, String(value)]]));
+  return new Response(bytes.byteLength === 0 ? null : bytes, {
+    status: statusCode,
+    headers: Object.fromEntries(fields),
+  });
 }
 
 /** With an endpoint of its own the bucket stands in the path, as every S3-compatible store has it; at Amazon before the host. */

@@ -1,6 +1,6 @@
 // Objects in a bucket of an S3-compatible store: conditional writes, whole objects, nothing that needs a rename.
 import { createHash } from "node:crypto";
-import { createReadStream, createWriteStream, openAsBlob } from "node:fs";
+import { createReadStream, createWriteStream } from "node:fs";
 import { mkdtemp, readFile, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -11,7 +11,7 @@ import type { BucketPlace } from "../../../core/remote.ts";
 import type { ObjectBody, ObjectStore, StoredObject } from "../../../ports/objects.ts";
 import { missing } from "../errors.ts";
 import { stableList } from "../stable.ts";
-import { createS3Client, type S3Login, type S3Patience, unreachable, xmlText } from "./client.ts";
+import { createS3Client, type S3Login, type S3Patience, type S3Request, unreachable, xmlText } from "./client.ts";
 
 /** Requests at a time, where several go out. */
 const AT_ONCE = 8;
@@ -33,8 +33,10 @@ export function createS3Objects(options: {
   readonly patience?: S3Patience;
   /** Objects that one answer lists at most. */
   readonly pageKeys?: number;
+  /** A larger file is sent as it is read. */
+  readonly readBytesMax?: number;
 }): ObjectStore {
-  const { place, pageKeys = PAGE_KEYS } = options;
+  const { place, pageKeys = PAGE_KEYS, readBytesMax = READ_BYTES_MAX } = options;
   const client = createS3Client(options);
   const root = place.prefix === "" ? "" : `${place.prefix}/`;
   const where = `s3://${place.bucket}/${place.prefix}`;
@@ -61,16 +63,20 @@ export function createS3Objects(options: {
         return answer.status === 404 ? null : bytes;
       }),
     async create(key, body) {
-      const { blob, sha256 } = await blobOf(body, `${where}/${key}`);
       const status = await client.ask(
-        { method: "PUT", key: `${root}${key}`, headers: { "if-none-match": "*" }, body: blob, sha256, also: [412] },
+        {
+          method: "PUT",
+          key: `${root}${key}`,
+          headers: { "if-none-match": "*" },
+          ...(await bodyOf(body, key)),
+          also: [412],
+        },
         ignored,
       );
       return status !== 412;
     },
     async replace(key, body) {
-      const { blob, sha256 } = await blobOf(body, `${where}/${key}`);
-      await client.ask({ method: "PUT", key: `${root}${key}`, body: blob, sha256 }, ignored);
+      await client.ask({ method: "PUT", key: `${root}${key}`, ...(await bodyOf(body, key)) }, ignored);
     },
     async move(from, to) {
       if (!(await exists(from))) return;
@@ -118,6 +124,27 @@ export function createS3Objects(options: {
     },
   };
 
+  async function bodyOf(body: ObjectBody, key: string): Promise<Required<Pick<S3Request, "body" | "sha256">>> {
+    const hash = createHash("sha256");
+    if ("bytes" in body) {
+      const blob = new Blob([body.bytes as Uint8Array<ArrayBuffer>]);
+      return { body: blob, sha256: hash.update(body.bytes).digest("hex") };
+    }
+    const { file } = body;
+    for await (const piece of createReadStream(file)) hash.update(piece as Buffer);
+    const { size } = await stat(file);
+    if (size > OBJECT_BYTES_MAX) {
+      throw new SentinelError(
+        "archive.unwritable",
+        `${where}/${key} would have ${size} bytes, more than one object may have`,
+        { hint: "this should not happen: files of an archive are made smaller" },
+      );
+    }
+    // Nearly all are small.
+    const whole = size <= readBytesMax ? new Blob([await readFile(file)]) : { file, size };
+    return { body: whole, sha256: hash.digest("hex") };
+  }
+
   async function listAll(prefix: string): Promise<readonly StoredObject[]> {
     const found: StoredObject[] = [];
     let token: string | null = null;
@@ -140,26 +167,6 @@ export function createS3Objects(options: {
     }
     return found.sort((a, b) => (a.key < b.key ? -1 : 1));
   }
-}
-
-async function blobOf(body: ObjectBody, where: string): Promise<{ readonly blob: Blob; readonly sha256: string }> {
-  if ("bytes" in body) {
-    const sha256 = createHash("sha256").update(body.bytes).digest("hex");
-    return { blob: new Blob([body.bytes as Uint8Array<ArrayBuffer>]), sha256 };
-  }
-  const hash = createHash("sha256");
-  for await (const piece of createReadStream(body.file)) hash.update(piece as Buffer);
-  const { size } = await stat(body.file);
-  // A file that is read while it is sent may stay open for ever (Node 20): a command would never end. Nearly all are small.
-  const blob = size <= READ_BYTES_MAX ? new Blob([await readFile(body.file)]) : await openAsBlob(body.file);
-  if (blob.size <= OBJECT_BYTES_MAX) return { blob, sha256: hash.digest("hex") };
-  throw new SentinelError(
-    "archive.unwritable",
-    `${where} would have ${blob.size} bytes, more than one object may have`,
-    {
-      hint: "this should not happen: files of an archive are made smaller",
-    },
-  );
 }
 
 async function inGroups<T>(all: readonly T[], work: (one: T) => Promise<void>): Promise<void> {

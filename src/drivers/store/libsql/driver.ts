@@ -28,6 +28,8 @@ const APPLICATION_ID = 0x534e5453;
 const BUSY_MS_BLOCKING = 0;
 /** Checkpoints run elsewhere (checkpoint.ts); 80 MB beside the file is the bound should they fail. */
 const WAL_PAGES_MAX = 20_000;
+/** Pages that a connection keeps, in KiB: what a filter looks through (ten thousand alerts of about a kilobyte) and the branches of the indexes. */
+const CACHE_KIB = 65_536;
 /** How long opening tries while other processes are just making the file. */
 const OPEN_MS_MAX = 10_000;
 const OPEN_MS_PAUSE = 10;
@@ -172,7 +174,7 @@ async function opened(file: string, clock: Pick<Clock, "elapsed">): Promise<Data
     made.exec(`PRAGMA busy_timeout = ${BUSY_MS_BLOCKING}`);
     await patiently(clock, async () => recognise(made, file));
     await patiently(clock, async () => made.exec("PRAGMA journal_mode = WAL"));
-    made.exec(`PRAGMA wal_autocheckpoint = ${WAL_PAGES_MAX}`);
+    made.exec(`PRAGMA wal_autocheckpoint = ${WAL_PAGES_MAX}; PRAGMA cache_size = -${CACHE_KIB}`);
     return made;
   } catch (error) {
     db?.close();

@@ -17,6 +17,7 @@ import type { Database } from "./database.ts";
 import { checkLimit, whole } from "./limits.ts";
 import type { AlertRow, Sql, Tables } from "./tables.ts";
 import { stored, storedJson, unstored } from "./text.ts";
+import { widening } from "./widening.ts";
 
 /** The order of pages: newest first; alerts of one millisecond by id. */
 interface Place {
@@ -38,13 +39,16 @@ export async function pageOfAlerts(
   const place = placeOf(cursor, 2);
   const below: Place | null = place === null ? null : { alertedAt: place[0], id: place[1] };
   const question = { filter: checked(filter), lead: leadOf(filter), below };
-  const rows = await database.read((sql) => found(sql, question, limit + 1));
-  if (rows.length > limit) {
-    const last = rows[limit - 1];
-    return { items: rows.slice(0, limit).map(alertOf), next: cursorFor(last) };
-  }
-  const seenTo = await database.read((sql) => lastSeen(sql, question));
-  return { items: rows.map(alertOf), next: seenTo === null ? null : cursorFor(seenTo) };
+  const whole = isWhole(question);
+  // Asked first: what comes meanwhile stands before it and moves nothing.
+  const seenTo = whole ? null : await database.read((sql) => lastSeen(sql, question));
+  // Where all that is asked for leads, rows behind the page are of no use.
+  const rows = await widening(limit + 1, whole ? limit + 1 : 2 * ALERTS_SEEN_MAX, (seenMax) =>
+    database.read((sql) => found(sql, question, { limit: limit + 1, seenTo, seenMax })),
+  );
+  const items = rows.slice(0, limit).map(alertOf);
+  if (rows.length > limit) return { items, next: cursorFor(rows[limit - 1]) };
+  return { items, next: seenTo === null ? null : cursorFor(seenTo) };
 }
 
 interface Question {
@@ -63,17 +67,31 @@ function leadOf({ transactionId, entity, rule, pipeline, severity }: AlertFilter
   return { by: "alerts", equal: severity === undefined ? {} : { severity } };
 }
 
+/** Whether all that is asked for leads: then every row along it is found. A rule is asked for within its pipeline, which does not lead. */
+function isWhole({ filter, lead }: Question): boolean {
+  if (lead.by === "rule" || filter.rule !== undefined) return false;
+  const { decision, amountMin, amountMax, text, transactionId, entity, pipeline, severity } = filter;
+  const { equal } = lead;
+  return (
+    [decision, amountMin, amountMax, text].every((asked) => asked === undefined) &&
+    (transactionId === undefined || equal.transaction_id !== undefined) &&
+    (entity === undefined || equal.entity !== undefined) &&
+    (pipeline === undefined || equal.pipeline !== undefined) &&
+    (severity === undefined || equal.severity !== undefined)
+  );
+}
+
 type Along = SelectQueryBuilder<Tables, "alerts", { alerted_at: number; id: number }>;
 
-/** Rows that the index leads to, newest first. */
-function along(sql: Sql, { filter, lead, below }: Question): Along {
+/** Rows that the index leads to, newest first; `end`: none behind that place. */
+function along(sql: Sql, { filter, lead, below }: Question, end: Place | null = null): Along {
   const { from, to } = filter;
-  const before = (row: Place) => raw<boolean>`(alerted_at, id) < (${row.alertedAt}, ${row.id})`;
   if (lead.by === "rule") {
     let query = sql.selectFrom("alert_rules").select(["alerted_at", "alert as id"]).where("rule", "=", lead.rule);
     if (from !== undefined) query = query.where("alerted_at", ">=", from);
     if (to !== undefined) query = query.where("alerted_at", "<", to);
     if (below !== null) query = query.where(raw<boolean>`(alerted_at, alert) < (${below.alertedAt}, ${below.id})`);
+    if (end !== null) query = query.where(raw<boolean>`(alerted_at, alert) >= (${end.alertedAt}, ${end.id})`);
     // Whichever table leads, its rows are places: the types of the two queries differ in the table's name alone.
     return query.orderBy("alerted_at", "desc").orderBy("alert", "desc") as unknown as Along;
   }
@@ -81,14 +99,19 @@ function along(sql: Sql, { filter, lead, below }: Question): Along {
   for (const [column, value] of Object.entries(lead.equal)) query = query.where(column as keyof Equal, "=", value);
   if (from !== undefined) query = query.where("alerted_at", ">=", from);
   if (to !== undefined) query = query.where("alerted_at", "<", to);
-  if (below !== null) query = query.where(before(below));
+  if (below !== null) query = query.where(raw<boolean>`(alerted_at, id) < (${below.alertedAt}, ${below.id})`);
+  if (end !== null) query = query.where(raw<boolean>`(alerted_at, id) >= (${end.alertedAt}, ${end.id})`);
   return query.orderBy("alerted_at", "desc").orderBy("id", "desc");
 }
 
-async function found(sql: Sql, question: Question, limit: number): Promise<readonly AlertRow[]> {
+async function found(
+  sql: Sql,
+  question: Question,
+  { limit, seenTo, seenMax }: { readonly limit: number; readonly seenTo: Place | null; readonly seenMax: number },
+): Promise<readonly AlertRow[]> {
   const { filter, lead } = question;
   let query = sql
-    .selectFrom(along(sql, question).limit(ALERTS_SEEN_MAX).as("seen"))
+    .selectFrom(along(sql, question, seenTo).limit(seenMax).as("seen"))
     .innerJoin("alerts", "alerts.id", "seen.id")
     .selectAll("alerts");
   const { pipeline, severity, decision, entity, transactionId } = filter;

@@ -11,9 +11,22 @@ import { stored, unstored } from "./text.ts";
 /** Rows of one statement. */
 const ROWS_MAX = 100;
 
-/** The labels of a case that was just closed: of its alerts' transactions, and of linked ones. */
+/** Why a label of an earlier closing is not written any more. */
+const CLOSED_AGAIN = "the case was closed again before it could be written";
+
+/**
+ * The labels of a case that was just closed: of its alerts' transactions, and of linked ones. What earlier closings still owe is owed no more: written
+ * after the labels of this one it would undo them.
+ */
 export async function owe(sql: SqlTransaction, one: Case): Promise<void> {
   const { id, closing, closings, pipeline } = one;
+  await sql
+    .updateTable("case_labels")
+    .set({ state: "refused", cause: CLOSED_AGAIN })
+    .where("case_id", "=", id)
+    .where("closing", "<", closings)
+    .where("state", "=", "waiting")
+    .execute();
   if (closing === null || closing.disposition === "unknown") return;
   const fraud = closing.disposition === "fraud" ? 1 : 0;
   const columns = [

@@ -101,8 +101,20 @@ export function casesOf(database: Database): CaseStore {
     async note(id, event) {
       await database.write(async (sql) => {
         await raise(sql, "cases", 0);
-        if ((await rowOf(sql, id)) === undefined) throw unknown(id);
+        const row = await rowOf(sql, id);
+        if (row === undefined) throw unknown(id);
         await writeEvent(sql, id, event);
+        await writeAudit(sql, {
+          at: event.at,
+          actor: event.by,
+          action: `case.${event.action}`,
+          subject: "case",
+          subjectId: String(id),
+          pipeline: await slugOf(sql, Number(row.pipeline)),
+          reason: event.text,
+          before: null,
+          after: null,
+        });
       });
     },
     owed: (of) => owed(database, of),
@@ -163,14 +175,17 @@ function freeRows(
   sql: Sql,
   of: { readonly pipelines: readonly number[]; readonly actor: string; readonly at: number },
 ) {
-  return sql
-    .selectFrom("cases")
-    .selectAll()
-    .where("open", "=", 1)
-    .where("pipeline", "in", of.pipelines)
-    .where("free_at", "<=", of.at)
-    .where((row) => row.or([row("kept_for", "is", null), row("kept_for", "=", stored(of.actor))]))
-    .limit(QUEUE_SEEN_MAX);
+  return (
+    sql
+      .selectFrom("cases")
+      .selectAll()
+      .where("open", "=", 1)
+      // Rows of several pipelines stand in no index in the order of all of them: that of all pipelines leads then.
+      .where(of.pipelines.length === 1 ? raw<number>`pipeline` : raw<number>`pipeline + 0`, "in", of.pipelines)
+      .where("free_at", "<=", of.at)
+      .where((row) => row.or([row("kept_for", "is", null), row("kept_for", "=", stored(of.actor))]))
+      .limit(QUEUE_SEEN_MAX)
+  );
 }
 
 async function rowOf(sql: Sql | SqlTransaction, id: number): Promise<CaseRow | undefined> {

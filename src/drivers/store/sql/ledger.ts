@@ -79,6 +79,7 @@ export function ledgerOf(database: Database): Ledger {
           .select((row) => row.fn.countAll<number>().as("count"))
           .where("answered_at", "<", whole("an instant", before))
           .where("pending", "=", 0)
+          .where("received_at", "<", receivedBefore(before))
           .executeTakeFirstOrThrow();
         return Number(count);
       }),
@@ -90,6 +91,7 @@ export function ledgerOf(database: Database): Ledger {
           .select("id")
           .where("answered_at", "<", whole("an instant", before))
           .where("pending", "=", 0)
+          .where("received_at", "<", receivedBefore(before))
           .limit(limit);
         const { numDeletedRows } = await sql.deleteFrom("ledger").where("id", "in", old).executeTakeFirst();
         return Number(numDeletedRows);
@@ -113,6 +115,12 @@ export function ledgerOf(database: Database): Ledger {
       }),
   };
 }
+
+/**
+ * What was answered before an instant came before it, which an index leads to; a clock that was set back in between moves no more than this.
+ */
+const CLOCK_MS_MAX = 3_600_000;
+const receivedBefore = (before: number): number => whole("an instant", before) + CLOCK_MS_MAX;
 
 /** The columns of a new row, in this order. */
 const WRITTEN = ["id", "body", "answer", "by", "brain", "received_at", "answered_at", "pending"] as const;

@@ -12,6 +12,7 @@ import { log } from "./migrations/008-log.ts";
 import { retention } from "./migrations/009-retention.ts";
 import { tenants } from "./migrations/010-tenants.ts";
 import { rowSecurity } from "./migrations/011-row-security.ts";
+import { pages } from "./migrations/012-pages.ts";
 import type { SqlTransaction } from "./tables.ts";
 
 /** In order; the first makes version 1. Never changed once released: what is wrong is put right by a later one. */
@@ -26,6 +27,7 @@ export const MIGRATIONS: readonly Migration[] = [
   retention,
   tenants,
   rowSecurity,
+  pages,
 ];
 
 /** How a vendor remembers which version its tables have. */

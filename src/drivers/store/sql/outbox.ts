@@ -63,7 +63,13 @@ export function outboxOf(database: Database): OutboxStore {
           return;
         }
         if (settling.outcome === "dead") {
-          await sql.deleteFrom("outbox").where("id", "=", id).execute();
+          // Where another process told it meanwhile, or buried it, there is nothing to bury.
+          const { numDeletedRows } = await sql
+            .deleteFrom("outbox")
+            .where("id", "=", id)
+            .where("waiting", "=", 1)
+            .executeTakeFirst();
+          if (numDeletedRows === 0n) return;
           await bury(sql, { ...message, tries: tries + 1 }, { cause: settling.cause, at });
         } else {
           await sql

@@ -26,16 +26,16 @@ export function trainIsolationForest(task: {
   /** Places of the columns that may be cut, one at least; absent: all. */
   readonly columns?: Int32Array;
   readonly seed: number;
+  /** The table that `x` holds only the {@link drawnRows} of: its rows, and where each of those stands in `x`. Absent: `x` is the table. */
+  readonly of?: { readonly rows: number; readonly placeOf: (row: number) => number };
 }): IsolationForest {
-  const { x, trees = TREES, sample = SAMPLE } = task;
+  const { x, trees = TREES, sample = SAMPLE, seed, of } = task;
   checkShape(x, "x");
-  if (x.rows < 2) refuseParameter("x.rows", { value: x.rows, wanted: "at least 2" });
-  checkRange("trees", { value: trees, range: RANGES.anomalyTrees });
-  checkRange("sample", { value: sample, range: RANGES.anomalySample });
-  const size = Math.min(sample, x.rows);
+  const table = { rows: of?.rows ?? x.rows, trees, sample, seed };
+  checkDraws(table);
+  const size = Math.min(sample, table.rows);
   const depthMax = Math.ceil(Math.log2(size));
-  const random = new Random(task.seed);
-  const shifts = new Int32Array(x.rows);
+  const random = new Random(seed);
   const columns = task.columns?.slice() ?? Int32Array.from(x.names.keys());
   if (columns.length === 0 || columns.some((column) => x.names[column] === undefined)) {
     refuseParameter("columns", { value: columns.length, wanted: "one place of x at least, and no other" });
@@ -45,13 +45,72 @@ export function trainIsolationForest(task: {
   const range = new Float64Array(2);
   const nodes = new NodeColumns(2 * size - 1);
   const roots = new Int32Array(trees);
-  for (let t = 0; t < trees; t++) {
-    roots[t] = nodes.count;
+  let t = 0;
+  for (const draw of draws(table)) {
+    roots[t++] = nodes.count;
     nodes.makeRoom(2 * size - 1);
-    const rows = drawRows(shifts, size, random.fork(t));
-    growTree({ x, rows, columns, decks, values, range, nodes, depthMax, random: random.fork(t) });
+    const rows = of === undefined ? draw.rows : draw.rows.map((row) => of.placeOf(row));
+    growTree({ x, rows, columns, decks, values, range, nodes, depthMax, random: draw.random });
   }
   return { names: [...x.names], sample: size, roots, ...nodes.trimmed() };
+}
+
+/** What is drawn of a table for a forest: how many rows it has, and how many of them each tree is grown on (all where there are fewer). */
+export interface ForestDraws {
+  readonly rows: number;
+  readonly trees: number;
+  readonly sample: number;
+  readonly seed: number;
+}
+
+/**
+ * All rows that a forest looks at, ascending, each once: a table that is held nowhere as a whole gives the same forest by these alone. Errors:
+ * `ml.parameter-invalid`.
+ */
+export function drawnRows(table: ForestDraws): Int32Array {
+  checkDraws(table);
+  const drawn = new Set<number>();
+  for (const { rows } of draws(table)) for (const row of rows) drawn.add(row);
+  return Int32Array.from(drawn).sort();
+}
+
+/** Rows are numbered by 32 bits. */
+const ROWS_MAX = 2 ** 31 - 1;
+
+function checkDraws({ rows, trees, sample }: ForestDraws): void {
+  if (rows < 2) refuseParameter("x.rows", { value: rows, wanted: "at least 2" });
+  if (rows > ROWS_MAX) refuseParameter("x.rows", { value: rows, wanted: `at most ${ROWS_MAX}` });
+  checkRange("trees", { value: trees, range: RANGES.anomalyTrees });
+  checkRange("sample", { value: sample, range: RANGES.anomalySample });
+}
+
+/** The rows of one tree after the other, and the randomness that it is grown by. */
+function* draws(table: ForestDraws): Generator<{ readonly rows: Int32Array; readonly random: Random }> {
+  const { rows, trees, sample, seed } = table;
+  const random = new Random(seed);
+  // The decks' own.
+  random.fork(trees);
+  const shifts = new Int32Array(rows);
+  for (let t = 0; t < trees; t++) {
+    const drawn = drawRows(shifts, Math.min(sample, rows), random.fork(t));
+    yield { rows: drawn, random: random.fork(t) };
+  }
+}
+
+/**
+ * The first `size` of a partial Fisher-Yates shuffle, which goes on from where the last draw left it. All rows are written
+ * as how far each is from its own place: untouched memory is all rows in order, and nobody has to write them.
+ */
+function drawRows(shifts: Int32Array, size: number, random: Random): Int32Array {
+  const rows = new Int32Array(size);
+  for (let i = 0; i < size; i++) {
+    const j = i + random.integer(shifts.length - i);
+    const row = shifts[j] + j;
+    shifts[j] = shifts[i] + i - j;
+    shifts[i] = row - i;
+    rows[i] = row;
+  }
+  return rows;
 }
 
 interface Growing {
@@ -172,20 +231,4 @@ function partRows({ rows, values, nodes }: Growing, { node, from, to }: Place): 
     rows[middle++] = row;
   }
   return middle;
-}
-
-/**
- * The first `size` of a partial Fisher-Yates shuffle, which goes on from where the last draw left it. All rows are written
- * as how far each is from its own place: untouched memory is all rows in order, and nobody has to write them.
- */
-function drawRows(shifts: Int32Array, size: number, random: Random): Int32Array {
-  const rows = new Int32Array(size);
-  for (let i = 0; i < size; i++) {
-    const j = i + random.integer(shifts.length - i);
-    const row = shifts[j] + j;
-    shifts[j] = shifts[i] + i - j;
-    shifts[i] = row - i;
-    rows[i] = row;
-  }
-  return rows;
 }
