@@ -17,9 +17,9 @@ import { xgboostParameters } from "./engine-train/xgboost.ts";
 import type { EngineChoice } from "./featurise.ts";
 import { type BoostedModel, importBoosted } from "./import.ts";
 import { featurisePartitioned } from "./partitioned.ts";
-import { habitColumns } from "./train/kinds.ts";
 import {
   columnKinds,
+  habitColumns,
   learnedSpec,
   makeCandidate,
   type OpenedRows,

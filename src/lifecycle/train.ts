@@ -41,7 +41,7 @@ export {
   marginsOf,
 } from "./train/fit.ts";
 export { judgedRows } from "./train/judge.ts";
-export { columnKinds } from "./train/kinds.ts";
+export { columnKinds, habitColumns } from "./train/kinds.ts";
 export { learnedSpec } from "./train/learn-spec.ts";
 export { trainResults } from "./train/results.ts";
 export { type OpenedRows, type RowsOf, readData } from "./train/rows.ts";
