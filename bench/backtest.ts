@@ -161,5 +161,6 @@ function pastOf(seed: number): Past {
     blocked: null,
     from: times[0],
     to: times[ROWS - 1],
+    skipped: 0,
   };
 }

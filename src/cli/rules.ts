@@ -146,20 +146,22 @@ async function stage(context: VerbContext, { args, options }: VerbInput): Promis
   if (forced && by.reason === undefined) throw needsReason();
   const wanted = { ...by, id, stage: to, ...(share === undefined ? {} : { share }) };
   // Going live asks the gate; a candidate decides nothing, so that its rules need no gate of their own.
-  const verdict = (to === "live" || to === "rollout") && by.side === undefined ? await gateOf(context, id) : null;
+  const gate = (to === "live" || to === "rollout") && by.side === undefined ? await gateOf(context, id) : null;
+  const verdict = gate?.verdict ?? null;
   if (verdict !== null) context.output.line(`${verdict.verdict}: ${verdict.reasons.join("; ")}`);
   if (verdict !== null && !isYes(verdict) && !forced) {
     context.output.line(`rule ${id} stays as it is; --force --reason "…" overrides, and is written into the journal`);
     return { yes: false, json: { done: false, verdict } };
   }
   const gateWord = verdict === null ? "" : isYes(verdict) ? verdict.verdict : "FORCED";
-  const result = await stageRule(context.ports(), { ...wanted, verdict: gateWord });
+  const judged = gate === null ? {} : { judged: gate.rule };
+  const result = await stageRule(context.ports(), { ...wanted, ...judged, verdict: gateWord });
   show(context.output, result);
   return { yes: true, json: { ...result, verdict } };
 }
 
-/** The gate of one rule, on the pipeline's table; HOLD where there is none. */
-async function gateOf(context: VerbContext, id: string): Promise<Verdict> {
+/** The gate of one rule, on the pipeline's table; HOLD where there is none. With the rule that it saw. */
+async function gateOf(context: VerbContext, id: string): Promise<{ readonly rule: Rule; readonly verdict: Verdict }> {
   const pipeline = context.pipeline();
   const { live } = await rulesNow(context.ports(), pipeline);
   const { rule } = ruleIn(live, id);
@@ -167,10 +169,10 @@ async function gateOf(context: VerbContext, id: string): Promise<Verdict> {
   try {
     const drafts = [{ ...rule, stage: "draft" as const }];
     const { rules } = await backtestRules(context.ports(), { pipeline, path: pipeline.source, drafts });
-    return rules.find((one) => one.rule.id === id)!.verdict;
+    return { rule, verdict: rules.find((one) => one.rule.id === id)!.verdict };
   } catch (error) {
     if (!(error instanceof SentinelError) || !error.code.startsWith("dataset.")) throw error;
-    return hold(`there is no past to judge it on: ${error.message}`);
+    return { rule, verdict: hold(`there is no past to judge it on: ${error.message}`) };
   }
 }
 
@@ -218,6 +220,10 @@ function showComparison(output: Output, report: RulesComparison): void {
       `  ${one.metric}: ${percent(one.observedA)} → ${percent(one.observedB)} (difference ${percent(one.low)} to ${percent(one.high)})`,
     );
   }
+  if (report.unknowable > 0)
+    output.line(
+      `  ${report.unknowable} were blocked, and nobody knows what they would have been: they are left out; the candidate would approve ${report.unknowableApproved} of them`,
+    );
   output.verdict(report.verdict);
 }
 

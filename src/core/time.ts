@@ -51,6 +51,9 @@ const UNIT_NAMES: Readonly<Record<TimeUnit, string>> = {
   month: "months",
 };
 const TEXT_LENGTH_MAX = 64;
+const MS_OF_DAY = 86_400_000;
+/** From the year 10000 on a text has a sign and six digits. */
+const ISO_END = Date.UTC(10_000, 0, 1);
 /** A count of months beyond is no time of any plausible year. */
 const MONTHS_MAX = 12_000;
 const ISO =
@@ -65,6 +68,30 @@ const SHEET_ORIGIN = Date.UTC(1899, 11, 30);
  */
 export function countsBySpelling({ format, zone }: TimeRule): boolean {
   return format !== undefined || zone !== UTC;
+}
+
+let isoDay = Number.NaN;
+let isoDate = "";
+
+/** As `Date.prototype.toISOString`; the date of the day that was asked for last is known. Throws a RangeError for no time. */
+export function isoTime(time: number): string {
+  if (!(time >= 0 && time < ISO_END)) return new Date(time).toISOString();
+  const day = Math.floor(time / MS_OF_DAY);
+  if (day !== isoDay) {
+    isoDate = new Date(day * MS_OF_DAY).toISOString().slice(0, 11);
+    isoDay = day;
+  }
+  const ms = Math.floor(time - day * MS_OF_DAY);
+  const seconds = Math.floor(ms / 1000);
+  const minutes = Math.floor(seconds / 60);
+  const hours = Math.floor(minutes / 60);
+  const rest = ms - 1000 * seconds;
+  const fraction = rest < 10 ? `00${rest}` : rest < 100 ? `0${rest}` : rest;
+  return `${isoDate}${twoDigits(hours)}:${twoDigits(minutes - 60 * hours)}:${twoDigits(seconds - 60 * minutes)}.${fraction}Z`;
+}
+
+function twoDigits(value: number): string {
+  return value < 10 ? `0${value}` : String(value);
 }
 
 /** Whole milliseconds since 1970 UTC; NaN when it is no time by this rule, or none between {@link TIME_MIN} and {@link TIME_MAX}. */

@@ -5,7 +5,8 @@ import { binFinder, type FeatureReference, type Reference, type Values } from ".
 import { Repeats } from "./repeats.ts";
 
 /**
- * Per length of window. `cards`: rows per independent row, because rows of one card repeat each other (one-stage cluster variance). `natural`:
+ * Per length of window. `cards`: rows per independent row, because rows of one card, or of one terminal, repeat each other (one-stage cluster
+ * variance; of all that rows belong to, the largest). `natural`:
  * what days, weeks and paydays add, as variance per degree of freedom of the chi-square distance: more rows do not help against it. `ordered`:
  * the same of the distance of distribution functions, which a swing in one direction moves more.
  */
@@ -57,21 +58,21 @@ export interface SwingInput {
   readonly review: number;
   /** Event times, epoch ms. */
   readonly times: Float64Array;
-  /** Whose row it is, as a code; null where rows stand alone. */
-  readonly cards: Int32Array | null;
+  /** What a row belongs to (its card, its terminal), as codes, each in its own way; none where rows stand alone. */
+  readonly owners: readonly Int32Array[];
 }
 
-/** Moving blocks of the reference's rows against all of them; a card's rows within a window stay together. */
+/** Moving blocks of the reference's rows against all of them; the rows of an owner within a window stay together. */
 export function buildSwing(input: SwingInput): Swing {
   const { reference, times } = input;
   const all = Int32Array.from(times.keys())
     .filter((row) => Number.isFinite(times[row]))
     .sort((a, b) => times[a] - times[b]);
-  const order = thinned(all, input.cards);
+  const { order, every } = thinned(all, input.owners);
   const first = order.length === 0 ? 0 : times[order[0]];
   const spanMs = order.length === 0 ? 0 : times[order[order.length - 1]] - first;
   const hours = LENGTHS_HOURS.filter((length) => spanMs >= WINDOWS_MIN * length * HOUR_MS);
-  const plans = hours.map((length) => planOf(order, input, length * HOUR_MS));
+  const plans = hours.map((length) => planOf(order, input, { lengthMs: length * HOUR_MS, every }));
   const swingOf = (bins: Uint8Array, width: number): ColumnSwing => {
     const binned = inOrder(bins, width, order);
     const columns = plans.map((plan) => columnSwing(binned, plan));
@@ -96,10 +97,16 @@ export function buildSwing(input: SwingInput): Swing {
   };
 }
 
-function thinned(rows: Int32Array, cards: Int32Array | null): Int32Array {
+/** One row in `every`: all rows of some of the first owners. */
+function thinned(
+  rows: Int32Array,
+  owners: readonly Int32Array[],
+): { readonly order: Int32Array; readonly every: number } {
   const every = Math.ceil(rows.length / ROWS_MAX);
-  if (every <= 1) return rows;
-  return rows.filter((row) => (Math.imul(cards === null ? row : cards[row], 0x9e3779b1) >>> 0) % every === 0);
+  if (every <= 1) return { order: rows, every: 1 };
+  const cards = owners.length === 0 ? null : owners[0];
+  const order = rows.filter((row) => (Math.imul(cards === null ? row : cards[row], 0x9e3779b1) >>> 0) % every === 0);
+  return { order, every };
 }
 
 function repeatedShare(order: Int32Array, { columns, scores, times }: SwingInput): number {
@@ -147,13 +154,23 @@ function binsOf(feature: FeatureReference, values: Values): [Uint8Array, number]
 interface Plan {
   /** Moving windows, as stretches of `order`. */
   readonly windows: readonly (readonly [number, number])[];
-  /** `order` split into clusters: rows of one card in one window of a partition without overlap; null: each row is one. */
-  readonly clusters: Int32Array | null;
-  /** Rows of each cluster. */
-  readonly sizes: Float64Array;
+  readonly clusterings: readonly Clustering[];
 }
 
-function planOf(order: Int32Array, { times, cards }: SwingInput, lengthMs: number): Plan {
+/** `order` split into clusters: rows of one owner in one window of a partition without overlap. */
+interface Clustering {
+  readonly clusters: Int32Array;
+  /** Rows of each cluster. */
+  readonly sizes: Float64Array;
+  /** Of an owner's rows one in so many is there. */
+  readonly every: number;
+}
+
+function planOf(
+  order: Int32Array,
+  { times, owners }: SwingInput,
+  { lengthMs, every }: { readonly lengthMs: number; readonly every: number },
+): Plan {
   const from = times[order[0]];
   const to = times[order[order.length - 1]];
   const possible = Math.max(1, Math.floor((to - from - lengthMs) / (lengthMs / STEPS)) + 1);
@@ -163,10 +180,22 @@ function planOf(order: Int32Array, { times, cards }: SwingInput, lengthMs: numbe
     const start = from + ((to - from - lengthMs) * w) / Math.max(1, count - 1);
     windows.push([lowerBound(order, times, start), lowerBound(order, times, start + lengthMs)]);
   }
-  if (cards === null) return { windows, clusters: null, sizes: new Float64Array(0) };
+  const clusterings = owners.map((codes, at) => ({
+    ...clusteringOf(order, codes, (row) => Math.floor((times[row] - from) / lengthMs)),
+    // Of the first owners that are there, all rows are.
+    every: at === 0 ? 1 : every,
+  }));
+  return { windows, clusterings };
+}
+
+function clusteringOf(
+  order: Int32Array,
+  codes: Int32Array,
+  windowOf: (row: number) => number,
+): Pick<Clustering, "clusters" | "sizes"> {
   const numbers = new Map<number, number>();
   const clusters = Int32Array.from(order, (row) => {
-    const key = Math.floor((times[row] - from) / lengthMs) * 2 ** 31 + cards[row];
+    const key = windowOf(row) * 2 ** 31 + codes[row];
     let cluster = numbers.get(key);
     if (cluster === undefined) {
       cluster = numbers.size;
@@ -176,7 +205,7 @@ function planOf(order: Int32Array, { times, cards }: SwingInput, lengthMs: numbe
   });
   const sizes = new Float64Array(numbers.size);
   for (const cluster of clusters) sizes[cluster]++;
-  return { windows, clusters, sizes };
+  return { clusters, sizes };
 }
 
 function lowerBound(order: Int32Array, times: Float64Array, time: number): number {
@@ -216,7 +245,7 @@ function columnSwing(
   const m = bins.length;
   const width = shares.length;
   if (df < 1) return { cards: 1, natural: 0, ordered: 0 };
-  const cards = Math.max(1, clusterEffect(column, plan));
+  const cards = plan.clusterings.reduce((most, owners) => Math.max(most, clusterEffect(column, owners)), 1);
   const excess: number[] = [];
   const distances: number[] = [];
   const steps: number[] = [];
@@ -262,8 +291,7 @@ function high(values: number[]): number {
 }
 
 /** Σ over clusters of (their deviation from the expected counts)², over what as many independent rows would give. */
-function clusterEffect({ bins, shares, df }: Binned, { clusters, sizes }: Plan): number {
-  if (clusters === null) return 1;
+function clusterEffect({ bins, shares, df }: Binned, { clusters, sizes, every }: Clustering): number {
   // A bin's counts lie together, as they are summed.
   const counts = new Float32Array(shares.length * sizes.length);
   for (let i = 0; i < bins.length; i++) counts[bins[i] * sizes.length + clusters[i]]++;
@@ -273,7 +301,8 @@ function clusterEffect({ bins, shares, df }: Binned, { clusters, sizes }: Plan):
     const from = b * sizes.length;
     for (let c = 0; c < sizes.length; c++) sum += (counts[from + c] - share * sizes[c]) ** 2 / share;
   }
-  return sum / (bins.length * df);
+  // What rows of one owner have in common grows with how many of them there are.
+  return 1 + (sum / (bins.length * df) - 1) * every;
 }
 
 function round(value: number): number {

@@ -30,6 +30,11 @@ export interface PromotionPolicy extends Omit<PromotionKeys, "resamples"> {
   readonly latencyP99MsMax: number;
   /** Pairs from which a 99th percentile is taken seriously. */
   readonly latencyPairsMin: number;
+  /**
+   * Frauds on fewer cards are one story, however many they are: what is resampled is cards, and from so few no interval is to be believed
+   * (Cameron, Gelbach & Miller 2008).
+   */
+  readonly fraudCardsMin: number;
   readonly segmentMargin: number;
   /** Segments with fewer frauds are not judged. */
   readonly segmentFraudsMin: number;
@@ -49,6 +54,7 @@ export const PROMOTION_POLICY: PromotionPolicy = {
   brierRiseMax: 0.1,
   latencyP99MsMax: 25,
   latencyPairsMin: 1000,
+  fraudCardsMin: 10,
   segmentMargin: 0.1,
   segmentFraudsMin: 50,
 };
@@ -183,12 +189,17 @@ function coverageFinding(coverage: Coverage | null, policy: PromotionPolicy): Fi
 function maturityFindings(report: ShadowReport, policy: PromotionPolicy): Finding[] {
   const { days } = report.matured;
   const frauds = fraudsOf(report);
+  const { fraudCards } = report.matured;
   const pending = report.provisional.frauds;
+  const isFew = fraudCards < policy.fraudCardsMin;
   return [
-    finding(frauds >= policy.fraudsMin ? "yes" : "unsure", "matured frauds", {
-      observed: `${frauds} (and ${pending} provisional)`,
-      required: `at least ${policy.fraudsMin}`,
-      reason: `matured frauds: ${frauds} of ${policy.fraudsMin}, ${policy.fraudsMin - frauds} more are needed (${pending} are maturing)${daysUntil(report, policy)}${learnedWords(report)}`,
+    finding(isEnough(report, policy) ? "yes" : "unsure", "matured frauds", {
+      observed: `${frauds} on ${fraudCards} cards (and ${pending} provisional)`,
+      required: `at least ${policy.fraudsMin}, on ${policy.fraudCardsMin} cards`,
+      reason:
+        frauds >= policy.fraudsMin && isFew
+          ? `matured frauds: all ${frauds} are on ${fraudCards} cards, and from fewer than ${policy.fraudCardsMin} nobody can tell how other cards would fare`
+          : `matured frauds: ${frauds} of ${policy.fraudsMin}, ${policy.fraudsMin - frauds} more are needed (${pending} are maturing)${daysUntil(report, policy)}${learnedWords(report)}`,
     }),
     finding(days >= policy.daysMin ? "yes" : "unsure", "matured days", {
       observed: days.toFixed(1),
@@ -202,6 +213,11 @@ function learnedWords({ learned }: ShadowReport): string {
   return learned === 0
     ? ""
     : `; ${learned} transactions do not count, because one of the two models has learned from their days`;
+}
+
+/** Whether there are frauds enough, on cards enough, to conclude from. */
+function isEnough(report: ShadowReport, policy: PromotionPolicy): boolean {
+  return fraudsOf(report) >= policy.fraudsMin && report.matured.fraudCards >= policy.fraudCardsMin;
 }
 
 /** Matured frauds, or what they are worth where some stand for others. */
@@ -251,7 +267,7 @@ function primaryFinding(report: ShadowReport, policy: PromotionPolicy): Finding 
     return finding("unsure", name, { observed, required, reason });
   }
   // An interval from a handful of frauds is too narrow to condemn on.
-  if (fraudsOf(report) < policy.fraudsMin) {
+  if (!isEnough(report, policy)) {
     const reason = `${metric}: the candidate looks worse: ${observed}; too few frauds to reject on${meaningOf(metric)}`;
     return finding("unsure", name, { observed, required, reason });
   }
@@ -317,7 +333,7 @@ function recallFinding(report: ShadowReport, policy: PromotionPolicy): Finding {
   return guardFinding(report.metrics?.recallAtFpr ?? null, {
     name: "recall at fixed false positives",
     margin: policy.recallAtFprMargin,
-    frauds: [fraudsOf(report), policy.fraudsMin],
+    enough: isEnough(report, policy),
   });
 }
 
@@ -326,14 +342,14 @@ function brierFinding(report: ShadowReport, policy: PromotionPolicy): Finding {
   return guardFinding(interval, {
     name: "calibration",
     margin: policy.brierRiseMax * (interval?.observedA ?? 0),
-    frauds: [fraudsOf(report), policy.fraudsMin],
+    enough: isEnough(report, policy),
   });
 }
 
 /** Passes when the observed loss is within the margin and the interval does not lie beyond it; rejects when it does. */
 function guardFinding(
   interval: PairedInterval | null,
-  guard: { readonly name: string; readonly margin: number; readonly frauds: readonly [number, number] },
+  guard: { readonly name: string; readonly margin: number; readonly enough: boolean },
 ): Finding {
   const required = `not worse by more than ${number(guard.margin)}`;
   if (interval === null)
@@ -341,8 +357,7 @@ function guardFinding(
   const lower = interval.better === "lower";
   const loss = lower ? interval.difference : -interval.difference;
   const lossLeast = lower ? interval.anytimeLow : -interval.anytimeHigh;
-  const enough = guard.frauds[0] >= guard.frauds[1];
-  const state: State = loss <= guard.margin ? "yes" : lossLeast > guard.margin && enough ? "no" : "unsure";
+  const state: State = loss <= guard.margin ? "yes" : lossLeast > guard.margin && guard.enough ? "no" : "unsure";
   const observed = sequenceWords(interval);
   return finding(state, guard.name, {
     observed,

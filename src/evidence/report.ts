@@ -67,8 +67,11 @@ export interface ShadowReport {
     readonly quantiles: readonly { readonly q: number; readonly value: number }[];
   };
   readonly latencyMs: { readonly champion: LatencyQuantiles; readonly candidate: LatencyQuantiles };
-  /** Old enough for a final label, and not yet. Of the matured, `labelled` and `frauds` are those that are compared; `days`: with enough of them. */
-  readonly matured: LabelCounts & { readonly days: number };
+  /**
+   * Old enough for a final label, and not yet. Of the matured, `labelled` and `frauds` are those that are compared, `fraudCards` the cards that these
+   * frauds were on; `days`: with enough of them.
+   */
+  readonly matured: LabelCounts & { readonly days: number; readonly fraudCards: number };
   readonly provisional: LabelCounts;
   /** What is known of the matured rows that were blocked, and what the others stand for. */
   readonly selection: Selection;
@@ -126,6 +129,7 @@ export function shadowReport(pairs: PairColumns, options: ShadowReportOptions): 
       ...countLabels(labels, 1),
       labelled: rows.length,
       frauds: labelled.y.reduce((sum, label) => sum + label, 0),
+      fraudCards: new Set(labelled.card.filter((_, row) => labelled.y[row] === 1)).size,
       days: busyDays(pick(pairs.time)).days,
     },
     provisional: countLabels(labels, 0),

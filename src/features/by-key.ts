@@ -89,8 +89,9 @@ export class PartitionReplay {
   private readonly pending: PendingLabels;
   /** Where in a row the numbers stand that known frauds keep. */
   private readonly labelledAt: Int32Array;
+  /** Number of the last row; −1 before the first. */
+  lastRow = -1;
   private lastTime = Number.NEGATIVE_INFINITY;
-  private lastRow = -1;
 
   constructor(pass: KeyPass, limits: PartitionLimits) {
     this.pass = pass;

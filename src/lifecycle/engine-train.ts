@@ -2,21 +2,25 @@
 import { existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import path from "node:path";
 import { SentinelError } from "../core/errors.ts";
+import { textAt } from "../core/table.ts";
 import { isYes } from "../core/verdict.ts";
+import { STATE_LIMITS } from "../features/limits.ts";
 import { compileSpec, type FeaturePlan } from "../features/plan.ts";
+import type { FeatureState } from "../features/state.ts";
 import { drawnRows, trainIsolationForest } from "../ml/iforest/train/train.ts";
 import { type Matrix, takeMatrixRows } from "../ml/matrix.ts";
+import type { Pipeline } from "../pipeline/pipeline.ts";
 import type { Boosted } from "../ports/engine.ts";
 import type { Ports } from "../ports/ports.ts";
 import { aheadText, lackingText, laterThan } from "./data/plausible.ts";
-import { labelsOf, spanText, timesOf, unlabelledLine } from "./data/source.ts";
+import { labelsOf, type Source, spanText, timesOf, unlabelledLine } from "./data/source.ts";
 import { bytesInMemory, MEMORY_SHARE, type OneMachine, oneMachine } from "./engine-train/one-machine.ts";
 import { readRows } from "./engine-train/rows.ts";
 import { type Cut, cutTable, openFeatureTable, takeVectors } from "./engine-train/table.ts";
 import { xgboostParameters } from "./engine-train/xgboost.ts";
 import type { EngineChoice } from "./featurise.ts";
 import { type BoostedModel, importBoosted } from "./import.ts";
-import { featurisePartitioned } from "./partitioned.ts";
+import { featurisePartitioned, mergeStates } from "./partitioned.ts";
 import {
   columnKinds,
   habitColumns,
@@ -88,7 +92,7 @@ export async function trainByEngine(ports: Ports, input: EngineTrainInput): Prom
   const scratch = kept === null ? scratchIn(workspace) : null;
   const tableOf = (name: string): string => (scratch === null ? `${kept}.${name}` : path.join(scratch, name));
   const made: string[] = [];
-  const makeTable = async (folder: string, by2: FeaturePlan): Promise<void> => {
+  const makeTable = async (folder: string, by2: FeaturePlan, stateFolder?: string): Promise<void> => {
     await featurisePartitioned(ports, {
       ...by,
       plan: by2,
@@ -97,17 +101,27 @@ export async function trainByEngine(ports: Ports, input: EngineTrainInput): Prom
       out: folder,
       packageVersion: input.packageVersion,
       dataHash,
+      stateFolder,
     });
   };
   try {
     const folder = kept ?? tableOf("features");
+    const stateFolder = `${folder}.state`;
     const reused = existsSync(folder);
-    if (!reused) await makeTable(folder, plan);
+    if (!reused) rmSync(stateFolder, { recursive: true, force: true });
+    if (!reused) await makeTable(folder, plan, stateFolder);
     const features = lap();
     const dataset = await ports.dataset();
     const table = await openFeatureTable(dataset, folder, { plan, pipeline, dataHash });
+    // Ids of two latenesses are what a state may remember.
+    const tailMs = 2 * STATE_LIMITS.latenessMs;
     const now = laterThan(ports.clock.now());
-    const cut = await cutTable(dataset, table, { pipeline, head: pipeline.gates.logic.parityRows, laterThan: now });
+    const cut = await cutTable(dataset, table, {
+      pipeline,
+      head: pipeline.gates.logic.parityRows,
+      tailMs,
+      laterThan: now,
+    });
     const { anomalyTrees: trees, anomalySample: sample } = pipeline.modelParameters;
     if (cut.learned.count < 2) throw tooFew(cut);
     const draws = { rows: cut.learned.count, trees, sample, seed };
@@ -138,6 +152,7 @@ export async function trainByEngine(ports: Ports, input: EngineTrainInput): Prom
       seed,
       of: { rows: draws.rows, placeOf: (row) => places.get(row)! },
     });
+    const state = stateOf(ports, stateFolder, { plan, cut, source, pipeline });
     const reading = lap();
     const probe = probeOf(vectors.x, split.evaluate.rows);
     const { parameters, notes } = asked(cut.learned);
@@ -173,7 +188,7 @@ export async function trainByEngine(ports: Ports, input: EngineTrainInput): Prom
         source,
         split,
         x: vectors.x,
-        state: null,
+        state,
         forest,
         unseen: () => unseenCheck(source.table, { plan, times, learned, evaluate: split.evaluate.rows }),
         async vectorsBy(scorer) {
@@ -192,7 +207,7 @@ export async function trainByEngine(ports: Ports, input: EngineTrainInput): Prom
       }),
     });
     const sameCut = (from: typeof dataset, other: typeof table): Promise<Cut> =>
-      cutTable(from, other, { pipeline, head: cut.kept.head, laterThan: now });
+      cutTable(from, other, { pipeline, head: cut.kept.head, tailMs, laterThan: now });
     const result = await importBoosted(ports, { ...task, model, rows });
     const fits = bytesInMemory(table.rows, plan.width) <= MEMORY_SHARE * memoryBytes;
     const alone = {
@@ -245,6 +260,31 @@ function stopwatch({ clock }: Pick<Ports, "clock">): () => number {
     last = now;
     return seconds;
   };
+}
+
+/** The state that servers begin with, out of what the partitions left. */
+function stateOf(
+  ports: Pick<Ports, "report">,
+  folder: string,
+  of: { readonly plan: FeaturePlan; readonly cut: Cut; readonly source: Source; readonly pipeline: Pipeline },
+): FeatureState | null {
+  const { plan, cut, source, pipeline } = of;
+  if (plan.series.length > 0 && !existsSync(folder)) {
+    ports.report.line(`  ? there is no feature state in ${folder}: servers begin with what they have`);
+    return null;
+  }
+  const times = timesOf(source.table, pipeline);
+  const id = source.table.columns.get(pipeline.columns.id)!;
+  const ids = Array.from(times, (_, row) => textAt(id, row) ?? "");
+  const watermark = Math.floor(cut.span.last);
+  const { state, files, bytes } = mergeStates(folder, { plan, rows: cut.rows, watermark, newest: { ids, times } });
+  const size = `${(bytes / 2 ** 20).toFixed(1)} MB in ${files.toLocaleString("en")} files`;
+  ports.report.line(
+    state === null
+      ? `  ? the feature state, ${size}, is more than one server holds: servers begin with what they have`
+      : `  feature state for servers: ${state.stats().keys.toLocaleString("en")} keys, ${size}`,
+  );
+  return state;
 }
 
 /** A folder of this run's own in the workspace, which the machines of the cluster must share. */

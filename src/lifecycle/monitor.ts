@@ -70,8 +70,8 @@ export async function monitor(ports: Ports, input: MonitorInput): Promise<Monito
   const { windowAt } = window;
   const since = onsetOf(drift, { reference, swing, policy: pipeline.drift, until: window.to, windowAt });
   const registered = readJson(files, "metrics.json") as { readonly evaluate: Readonly<Record<string, number>> };
-  const averagePrecisionAtTraining = registered.evaluate.average_precision;
-  const performance = performanceOf(window.matured, { averagePrecisionAtTraining, review });
+  const { average_precision: averagePrecisionAtTraining, frauds: fraudsAtTraining } = registered.evaluate;
+  const performance = performanceOf(window.matured, { averagePrecisionAtTraining, fraudsAtTraining, review });
   const reasons = [
     ...(drift.alarm || performance?.alarm !== true ? drift.reasons : []),
     ...(performance?.alarm === true

@@ -27,6 +27,7 @@ import {
   type WriteTask,
 } from "./partitioned/task.ts";
 
+export { mergeStates } from "./partitioned/state.ts";
 export type { WorkerTask } from "./partitioned/task.ts";
 export { workOn } from "./partitioned/work.ts";
 
@@ -51,6 +52,8 @@ export interface PartitionedInput {
   readonly stateBytesMax?: number;
   /** SHA-256 of the table, where it is known already. */
   readonly dataHash?: string;
+  /** A folder that is not there yet, for what is known of each key at the end of the data: see {@link mergeStates}. Absent: nothing is kept. */
+  readonly stateFolder?: string;
 }
 
 export interface PartitionedResult {
@@ -98,6 +101,7 @@ export async function featurisePartitioned(ports: Ports, input: PartitionedInput
     const rows = written.reduce((sum, file) => sum + file.rows, 0);
     if (rows !== whole.rows) throw lost(rows, whole.rows, made.engine);
     settle(making, written);
+    if (input.stateFolder !== undefined && existsSync(input.stateFolder)) removeHidden(input.stateFolder);
     renameSync(making, out);
     const span = {
       first: written.reduce((least, { first }) => Math.min(least, first), Number.POSITIVE_INFINITY),
@@ -153,6 +157,7 @@ function stagesOf(input: StagesInput): {
   write(more: Pick<WriteTask, "folder" | "metadata">): EngineStage;
 } {
   const { plan, pipeline, whole, isArchive, empty, packageVersion, stateBytesMax = STATE_BYTES_MAX } = input;
+  const stateFolder = input.stateFolder === undefined ? undefined : path.resolve(input.stateFolder);
   const passes = keyPasses(plan);
   const { id, time, label } = pipeline.columns;
   const canonical = frameColumnsOf(empty);
@@ -193,7 +198,8 @@ function stagesOf(input: StagesInput): {
   const reading: Omit<ReadTask, "kind" | "output"> = { ...common, whole, isArchive, columns, input: SPLIT_COLUMNS };
   const keys = passes.map((one, pass): EngineStage => {
     const output = one.isLast ? finished : before(pass + 1);
-    const task: KeyTask = { ...common, kind: "key", pass, stateBytesMax, input: before(pass), output };
+    const kept = stateFolder === undefined ? {} : { stateFolder };
+    const task: KeyTask = { ...common, ...kept, kind: "key", pass, stateBytesMax, input: before(pass), output };
     return stage(one.key === null ? "features" : `features by ${one.key.join(", ")}`, task, hashColumn(pass));
   });
   return {

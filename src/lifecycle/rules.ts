@@ -14,7 +14,7 @@ import { entriesOf, type FileEntry, type RulesFile } from "../pipeline/rules.ts"
 import type { Ports } from "../ports/ports.ts";
 import type { RulesEntry } from "../ports/rules.ts";
 import { ListIndex, type ListSpan } from "../rules/lists.ts";
-import { type ChangeResult, changeRules, type Side } from "./rules/change.ts";
+import { type ChangeResult, changeRules, differs, type Side } from "./rules/change.ts";
 import { readRulesFile, rulesFileOf, rulesNow, storeOf } from "./rules/now.ts";
 
 export { type Backtest, backtestRules, type RuleBacktest } from "./rules/backtest.ts";
@@ -134,7 +134,7 @@ export async function addRule(
   });
 }
 
-/** Another stage of a rule; `share` counts in a rollout. */
+/** Another stage of a rule; `share` counts in a rollout. `judged`: the rule that a gate saw; throws `rules.conflict` where it does something else now. */
 export async function stageRule(
   ports: Ports,
   by: By & {
@@ -143,11 +143,17 @@ export async function stageRule(
     readonly share?: number;
     readonly verdict?: string;
     readonly evidence?: string;
+    readonly judged?: Rule;
   },
 ): Promise<ChangeResult> {
-  const { id, stage, share } = by;
+  const { id, stage, share, judged } = by;
   return changeRules(ports, { ...by, verb: "stage" }, (_, set) => {
     const { place, rule } = ruleIn(set, id);
+    if (judged !== undefined && differs(judged, rule)) {
+      throw new SentinelError("rules.conflict", `somebody changed rule ${id} while it was judged`, {
+        hint: "what was judged is not what would decide: look at the rule, then stage it again",
+      });
+    }
     return { rules: set.rules.with(place, { ...rule, stage, ...(share === undefined ? {} : { share }) }) };
   });
 }

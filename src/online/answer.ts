@@ -175,6 +175,9 @@ export function deciderOf(live: LiveSet): Served | null {
   });
 }
 
+/** A draft while it is being made. */
+type OpenDraft = { -readonly [K in keyof PredictionDraft]: PredictionDraft[K] };
+
 /** What one look at the states gave. */
 interface Look {
   readonly draft: PredictionDraft;
@@ -296,11 +299,14 @@ function lookAt(
   const latencyMs = clock.elapsed() - begun;
   const receivedAt = options.receivedAt ?? clock.now();
   const { answer, adapted } = adapt(engine, scored, { scorer, receivedAt });
-  const judged = {
-    ...draftOf(engine, parsed, { champion, options, answer, vector, latencyMs }),
-    receivedAt,
-    ...adapted,
-  };
+  const judged = draftOf(engine, parsed, {
+    champion,
+    options: { receivedAt, position: options.position },
+    answer,
+    vector,
+    latencyMs,
+  });
+  if (adapted !== undefined) judged.adapted = adapted;
   const ruled = withRules(engine, judged, { parsed, champion, live: on.live, readable: true });
   const draft = ruled.decision === "block" && engine.explorer !== null ? drawn(engine.explorer, ruled, parsed) : ruled;
   if (answer === null) return { draft, jobs: NO_JOBS };
@@ -313,19 +319,19 @@ function adapt(
   { adapting }: Engine,
   answer: Answer | null,
   by: { readonly scorer: Scorer; readonly receivedAt: number },
-): { readonly answer: Answer | null; readonly adapted?: Pick<PredictionDraft, "adapted"> } {
+): Pick<OpenDraft, "adapted"> & { readonly answer: Answer | null } {
   if (answer === null) return { answer };
   if (answer.judged !== undefined) {
     const { thresholds, segment, policy } = answer.judged;
     const { review, block } = thresholds;
-    return { answer, adapted: { adapted: { review, block, rules: policy, ...(segment === null ? {} : { segment }) } } };
+    return { answer, adapted: { review, block, rules: policy, ...(segment === null ? {} : { segment }) } };
   }
   if (adapting === null) return { answer };
   const { bundle, manifest } = by.scorer;
   const { thresholds } = manifest;
   const review = adapting.reviewFor({ bundle, thresholds, receivedAt: by.receivedAt });
   const decision = decide(answer.score, { review, block: thresholds.block });
-  return { answer: { ...answer, decision }, adapted: { adapted: { review, rules: adapting.rules } } };
+  return { answer: { ...answer, decision }, adapted: { review, rules: adapting.rules } };
 }
 
 /** The draft of a block after a draw. Only what the model blocks takes part: a rule or a policy that blocks means it. */
@@ -335,10 +341,10 @@ function drawn(explorer: Explorer, draft: PredictionDraft, { transaction }: Pars
   return draw === null ? draft : { ...draft, ...draw, decision: drawnBeside(draw.decision, draft.rules) };
 }
 
-/** The draft as the rules want it; the same where there are none. */
+/** The draft as the rules want it: they write into it, since nobody else has seen it yet. */
 function withRules(
   engine: Engine,
-  draft: PredictionDraft,
+  draft: OpenDraft,
   on: { readonly parsed: Parsed; readonly champion: Served | null; readonly live: LiveSet; readonly readable: boolean },
 ): PredictionDraft {
   const { rules } = on.live;
@@ -347,7 +353,7 @@ function withRules(
 
 function judgedByRules(
   engine: Engine,
-  draft: PredictionDraft,
+  draft: OpenDraft,
   on: {
     readonly parsed: Parsed;
     readonly champion: Served | null;
@@ -370,8 +376,9 @@ function judgedByRules(
     entity: String((card === null ? null : transaction.fields[card]) ?? transaction.id),
   });
   if (judged === null) return draft;
-  const outcome = isOurs || champion === null ? judged.outcome : { ...judged.outcome, stale: true as const };
-  return { ...draft, decision: judged.decision, rules: outcome };
+  draft.decision = judged.decision;
+  draft.rules = isOurs || champion === null ? judged.outcome : { ...judged.outcome, stale: true as const };
+  return draft;
 }
 
 const BY_POLICY = { answer: null, vector: EMPTY_VECTOR, latencyMs: 0 };
@@ -387,12 +394,12 @@ function draftOf(
     readonly vector: Float32Array;
     readonly latencyMs: number;
   },
-): PredictionDraft {
+): OpenDraft {
   const { champion, answer, vector, latencyMs } = given;
   const { receivedAt, position } = given.options;
   const { transaction, extra } = parsed;
   const content = engine.redact({ fields: transaction.fields, extra });
-  return {
+  const draft: OpenDraft = {
     transactionId: transaction.id,
     time: transaction.time,
     receivedAt: receivedAt ?? engine.ports.clock.now(),
@@ -407,8 +414,9 @@ function draftOf(
     bundle: champion?.scorer.bundle ?? "",
     latencyMs,
     degraded: champion !== null && answer === null,
-    ...(position === undefined ? {} : { position }),
   };
+  if (position !== undefined) draft.position = position;
+  return draft;
 }
 
 /** A state that cannot learn is a bug to be logged, not a reason to refuse an answer that is there. */

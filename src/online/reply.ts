@@ -63,7 +63,7 @@ export function replyOfRecord(record: PredictionDraft, model: string): Reply {
     score: isScored ? score : null,
     anomaly_score: isScored ? anomalyScore : null,
     decision,
-    model: isModelless(record) ? null : { name: model, version, bundle },
+    model: isModelless(record) ? null : modelReply(model, version, bundle),
   };
   // One by one, in the order in which an answer shows them: nothing is copied for what is mostly missing.
   if (degraded) reply.degraded = degraded;
@@ -81,8 +81,62 @@ export function isModelless({ bundle }: Pick<PredictionDraft, "bundle">): boolea
   return bundle === "";
 }
 
-function ruleReply({ set, rule, fired, shadow, unready }: RuleOutcome): ReplyRules {
-  return unready > 0 ? { set, rule, fired, shadow, unready } : { set, rule, fired, shadow };
+/** A reply's text as `JSON.stringify` has it. */
+export function replyText(reply: Reply): string {
+  return `{${replyMembers(reply)}}`;
+}
+
+/** The members of {@link replyText}, to be put into an object that holds more. */
+export function replyMembers(reply: Reply): string {
+  const { transaction_id, score, anomaly_score, decision, model, degraded, decided_by, rules } = reply;
+  let text = `"transaction_id":${JSON.stringify(transaction_id)},"score":${numberText(score)},"anomaly_score":${numberText(anomaly_score)},"decision":"${decision}","model":${modelText(model)}`;
+  if (degraded !== undefined) text += `,"degraded":${degraded}`;
+  if (decided_by !== undefined) text += `,"decided_by":"${decided_by}"`;
+  if (rules !== undefined) text += `,"rules":${rulesText(rules)}`;
+  if (reply.explored !== undefined) text += `,"explored":${JSON.stringify(reply.explored)}`;
+  if (reply.thresholds !== undefined) text += `,"thresholds":${JSON.stringify(reply.thresholds)}`;
+  return text;
+}
+
+function numberText(value: number | null): string {
+  return value === null || !Number.isFinite(value) ? "null" : String(value);
+}
+
+// Of millions of answers few differ in what follows: the last of each is kept with its text, and given again.
+
+let lastModel: Reply["model"] = null;
+let lastModelText = "";
+
+function modelReply(name: string, version: string, bundle: string): NonNullable<Reply["model"]> {
+  if (lastModel !== null && lastModel.version === version && lastModel.bundle === bundle && lastModel.name === name)
+    return lastModel;
+  lastModel = { name, version, bundle };
+  lastModelText = JSON.stringify(lastModel);
+  return lastModel;
+}
+
+function modelText(model: Reply["model"]): string {
+  return model !== null && model === lastModel ? lastModelText : JSON.stringify(model);
+}
+
+let lastOutcome: RuleOutcome | null = null;
+let lastRules: ReplyRules | null = null;
+let lastRulesText = "";
+
+/** Outcomes of transactions at which no rule fired are one object (rules/runtime.ts). */
+function ruleReply(outcome: RuleOutcome): ReplyRules {
+  if (outcome === lastOutcome) return lastRules!;
+  const { set, rule, fired, shadow, unready } = outcome;
+  const rules = unready > 0 ? { set, rule, fired, shadow, unready } : { set, rule, fired, shadow };
+  if (fired.length > 0 || shadow.length > 0) return rules;
+  lastOutcome = outcome;
+  lastRules = rules;
+  lastRulesText = JSON.stringify(rules);
+  return rules;
+}
+
+function rulesText(rules: ReplyRules): string {
+  return rules === lastRules ? lastRulesText : JSON.stringify(rules);
 }
 
 function thresholdsReply({ review, block, segment, rules }: Adapted & { readonly block: number }): ReplyThresholds {

@@ -65,6 +65,8 @@ export class Rules {
   /** Event time of the first transaction that a state which began empty has seen. */
   private since: number | null = null;
   private sinceRead = false;
+  /** By layout: when somebody last looked whether training left a state for windows that began empty, by the steady clock. */
+  private readonly lookedAt = new Map<string, number>();
 
   constructor(options: RulesOptions) {
     this.options = options;
@@ -127,10 +129,17 @@ export class Rules {
   /** Makes the states ready that windows read; never throws. A champion's own state is used where it covers them. */
   async warm(covers: (runtime: RuleRuntime) => boolean): Promise<void> {
     const { states, logger } = this.options;
-    if (this.layouts().length > 0) await this.readSince();
+    const layouts = this.layouts();
+    if (layouts.length > 0) await this.readSince();
+    for (const layout of this.lookedAt.keys()) if (!layouts.includes(layout)) this.lookedAt.delete(layout);
     for (const runtime of this.runtimes()) {
       const { plan } = runtime;
       if (plan === null || covers(runtime)) continue;
+      // A look at what training left opens a file: a server of a hundred quiet pipelines would do so a hundred times a second.
+      const now = this.options.ports.clock.elapsed();
+      const isMade = runtime.own !== null && states.get(plan) === runtime.own;
+      if (isMade && now - (this.lookedAt.get(plan.layoutHash) ?? Number.NEGATIVE_INFINITY) < COLD_LOOK_MS) continue;
+      this.lookedAt.set(plan.layoutHash, now);
       try {
         runtime.own = await states.warm(plan);
       } catch (error) {
@@ -269,6 +278,8 @@ export class Rules {
 }
 
 const SCOPES_MAX = 20;
+/** Windows that began empty are filled from what training left within this time. */
+const COLD_LOOK_MS = 5000;
 
 /** Event time of the log's first transaction; null: it has none. */
 export async function firstTime(log: PredictionLog): Promise<number | null> {

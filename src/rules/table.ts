@@ -10,6 +10,9 @@ export interface ModelColumns {
   readonly anomalyScore: Float32Array;
   /** Features that the rules name. */
   readonly features: ReadonlyMap<string, Float32Array>;
+  /** 1 where the model answered, and 1 where its features are known too; null: everywhere. */
+  readonly answered: Uint8Array | null;
+  readonly described: Uint8Array | null;
 }
 
 /** A text column as codes into a dictionary, -1 missing. */
@@ -33,11 +36,16 @@ export function tableAsker(
   const isModelless = on.model === null;
   const reaches = Float64Array.from(rules, ({ reachMs }) => reachMs);
   const unanswerable = Uint8Array.from(rules, ({ condition }) => (isModelless && condition.needsModel ? 1 : 0));
+  const { answered = null, described = null } = on.model ?? {};
+  // As online: a rule that asks the model is not ready where the model gave nothing.
+  const asked = rules.map(({ condition }) =>
+    condition.features.length > 0 ? described : condition.needsModel ? answered : null,
+  );
   return (row, windows, reachMs, hits) => {
     load(row, windows);
     program.run();
     for (let i = 0; i < results.length; i++) {
-      if (unanswerable[i] === 1 || reaches[i] > reachMs) hits[i] = UNREADY;
+      if (unanswerable[i] === 1 || reaches[i] > reachMs || asked[i]?.[row] === 0) hits[i] = UNREADY;
       else hits[i] = numbers[results[i]] === 1 ? FIRED : QUIET;
     }
   };

@@ -65,6 +65,7 @@ export class Access {
   /** By hash: a thousand tenants have more keys than a request could look through. A hash tells nobody who guesses how near a guess was. */
   private byHash: ReadonlyMap<string, readonly Caller[]> = new Map();
   private closed = false;
+  private following = false;
   private timer: NodeJS.Timeout | undefined;
   private readonly buckets = new Map<string, { tokens: number; at: number }>();
   private readonly quotas = new Map<Tenant, Pick<Quotas, "charge">>();
@@ -78,9 +79,7 @@ export class Access {
   async open(): Promise<void> {
     const { store } = this.options;
     if (store !== null) await this.admitTenant(DEFAULT_TENANT, store);
-    this.timer = setInterval(() => {
-      for (const [tenant, ring] of this.rings) void this.follow(tenant, ring);
-    }, LOOK_MS).unref();
+    this.timer = setInterval(() => void this.followAll(), LOOK_MS).unref();
   }
 
   /** From now on the keys of a tenant count. Errors: config.invalid. */
@@ -258,6 +257,17 @@ export class Access {
         hint: "send Authorization: Bearer KEY (or X-API-Key: KEY); `sentinel keys add` makes one",
       },
     );
+  }
+
+  /** Of a thousand tenants one after the other: their questions to the disk, asked at once, would keep requests waiting. */
+  private async followAll(): Promise<void> {
+    if (this.following) return;
+    this.following = true;
+    for (const [tenant, ring] of [...this.rings]) {
+      if (this.rings.get(tenant) === ring) void this.follow(tenant, ring);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    this.following = false;
   }
 
   /** Keys that cannot be read any more leave the last ones in force. */

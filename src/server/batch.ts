@@ -6,6 +6,7 @@ import { explainedAnswer } from "../online/explained.ts";
 import { parseJson } from "../online/json.ts";
 import type { Parsed } from "../online/parse.ts";
 import { problemOf } from "../online/problem.ts";
+import { type Reply, replyText } from "../online/reply.ts";
 import type { Caller } from "./access.ts";
 import { bodyText, chunksOf, type Line, mediaType, readLines, sourceOf } from "./body.ts";
 import { encodingOf } from "./encodings.ts";
@@ -14,6 +15,8 @@ import { chargeOf, jsonResponse, type RequestContext, type Route, type ServerPar
 import { ANSWER_SCHEMA, EXPLAIN_QUERY, LINE_SCHEMA, ref } from "./schemas.ts";
 
 const NDJSON = "application/x-ndjson";
+/** Characters of answers that are sent together where their lines came together: to send costs the system as much as to judge a dozen lines. */
+const TOGETHER_LENGTH = 65_536;
 
 export const batchRoute: Route = {
   method: "POST",
@@ -49,9 +52,15 @@ function lines(parts: ServerParts, context: RequestContext): Response {
   // Pulled by the client's reading: a slow reader slows the scoring, and nothing piles up in between.
   const body = new ReadableStream<Uint8Array>({
     async pull(controller) {
-      let { text, done } = await portion(parts, source, state);
+      let text = "";
+      let done = false;
       // A pull that gives nothing is not repeated by the stream: blank lines are read on from here.
-      while (text === "" && !done) ({ text, done } = await portion(parts, source, state));
+      // Another portion joins only where all of it is there: no answer waits for lines that the client may send after it.
+      while (!done && (text === "" || (text.length < TOGETHER_LENGTH && isPortionThere(state)))) {
+        const more = await portion(parts, source, state);
+        text += more.text;
+        done = more.done;
+      }
       if (text !== "") controller.enqueue(encoder.encode(text));
       if (!done) return;
       stream.done();
@@ -73,6 +82,10 @@ interface StreamState {
   line: number;
   readonly explain: boolean;
   readonly caller: Caller;
+}
+
+function isPortionThere({ lines, next }: StreamState): boolean {
+  return lines.length - next >= PORTION;
 }
 
 /** The answers to the next lines. A fault of the stream itself ends it with a problem. */
@@ -97,7 +110,7 @@ async function portion(
       const read = readTogether(parts, state, left);
       left -= read.count;
       for (const one of read.parsed) {
-        const reply = "problem" in one ? () => one.problem : answerLine(parts, one, state);
+        const reply = "problem" in one ? () => JSON.stringify(one.problem) : answerLine(parts, one, state);
         // Mostly the answer is there already: no promise is made for it, and nothing else ran meanwhile.
         replies.push(reply instanceof Promise ? await parts.overload.during(() => reply) : reply);
       }
@@ -112,7 +125,7 @@ async function portion(
   let text = "";
   for (const reply of replies) {
     const there = reply();
-    text += `${JSON.stringify(there instanceof Promise ? await there : there)}\n`;
+    text += `${there instanceof Promise ? await there : there}\n`;
   }
   if (problem !== null) text += `${JSON.stringify(problem)}\n`;
   return { text, done };
@@ -150,19 +163,21 @@ function readLine(parts: ServerParts, text: Line, { line, caller }: StreamState)
   }
 }
 
-/** A line's reply or problem, as a function so that awaiting it waits only until the next line may follow. */
-type LineReply = () => object | Promise<object>;
+/** The JSON of a line's reply or problem, as a function so that awaiting it waits only until the next line may follow. */
+type LineReply = () => string | Promise<string>;
 
 function answerLine(
   parts: ServerParts,
   { line, parsed }: { readonly line: number; readonly parsed: Parsed },
   { explain }: StreamState,
 ): LineReply | Promise<LineReply> {
-  const problem = (error: unknown): object => ({ line, ...problemOf(error) });
+  const problem = (error: unknown): string => JSON.stringify({ line, ...problemOf(error) });
   try {
     const next = explain ? explainedAnswer(parts, parsed) : answer(parts, parsed);
-    if (!(next instanceof Promise)) return () => next;
-    const reply: Promise<object> = parts.overload.within<object>(next, budgetMs(parts)).catch(problem);
+    if (!(next instanceof Promise)) return () => replyText(next);
+    // One with reasons has members that a plain reply has not.
+    const spell = (reply: Reply): string => (explain ? JSON.stringify(reply) : replyText(reply));
+    const reply = parts.overload.within<Reply>(next, budgetMs(parts)).then(spell).catch(problem);
     return mayFollow(parts, parsed) ? () => reply : reply.then((there) => () => there);
   } catch (error) {
     const fault = problem(error);

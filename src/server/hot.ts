@@ -9,6 +9,7 @@ import { type Entity, entityIn, scoreEntity } from "../online/known.ts";
 import type { Parsed } from "../online/parse.ts";
 import type { Pipelines } from "../online/pipelines.ts";
 import { problemOf } from "../online/problem.ts";
+import { type Reply, replyText } from "../online/reply.ts";
 import { type Exchange, httpExchange } from "./exchange.ts";
 import { Gathered } from "./gathered.ts";
 import type { Hall } from "./hall.ts";
@@ -293,14 +294,14 @@ function judge(parts: ServerParts, asked: Asked): Outcome | Promise<Outcome> {
     return { error };
   }
   try {
-    const next: object | Promise<object> = "entity" in asked ? scoreEntity(parts, asked.entity) : answer(parts, asked);
+    const next = "entity" in asked ? entityText(parts, asked.entity) : answer(parts, asked);
     // Mostly it is there already: no promise is made for it.
-    if (!(next instanceof Promise)) return { text: JSON.stringify(next) };
+    if (!(next instanceof Promise)) return { text: replyText(next) };
     later = true;
     return overload
-      .within(next, budgetMs(parts))
+      .within<string | Reply>(next, budgetMs(parts))
       .then(
-        (reply) => ({ text: JSON.stringify(reply) }),
+        (reply) => ({ text: typeof reply === "string" ? reply : replyText(reply) }),
         (error: unknown) => ({ error }),
       )
       .finally(() => overload.leave());
@@ -309,6 +310,10 @@ function judge(parts: ServerParts, asked: Asked): Outcome | Promise<Outcome> {
   } finally {
     if (!later) overload.leave();
   }
+}
+
+async function entityText(parts: ServerParts, entity: Entity): Promise<string> {
+  return JSON.stringify(await scoreEntity(parts, entity));
 }
 
 function send({ parts, on, begun }: Whole, outcome: Outcome): void {

@@ -1,10 +1,11 @@
 // One record to what is written of it: a decision, perhaps an alert, or a dead letter; a pure function of the records before it.
 import { SentinelError } from "../core/errors.ts";
 import { sha256 } from "../core/hash.ts";
+import { isoTime } from "../core/time.ts";
 import { type AnswerOptions, answer } from "../online/answer.ts";
 import type { Engine } from "../online/engine.ts";
 import type { Parsed } from "../online/parse.ts";
-import type { Reply } from "../online/reply.ts";
+import { type Reply, replyMembers } from "../online/reply.ts";
 import type { PredictionDraft } from "../online/states.ts";
 import type { OutRecord } from "../ports/stream.ts";
 import type { Incoming } from "./dead-letter.ts";
@@ -97,13 +98,13 @@ function outcomeOf(
   const { parsed, reply, vector } = of;
   const { timestamp } = incoming;
   const key = incoming.key ?? keyOf(engine, parsed);
-  const time = new Date(parsed.transaction.time).toISOString();
-  const shared = { pipeline: engine.pipeline.name, time, ...reply };
-  const decision = { key, value: JSON.stringify(shared), timestamp };
+  const time = isoTime(parsed.transaction.time);
+  const members = `"pipeline":${JSON.stringify(engine.pipeline.name)},"time":"${time}",${replyMembers(reply)}`;
+  const decision = { key, value: `{${members}}`, timestamp };
   if (reply.decision === "approve") return { kind: "decided", decision, alert: null, reply };
   const { fields, extra } = engine.redact({ fields: parsed.transaction.fields, extra: parsed.extra });
-  const alert = { ...shared, transaction: { ...fields, ...extra }, vector_hash: hashOf(vector) };
-  return { kind: "decided", decision, alert: { key, value: JSON.stringify(alert), timestamp }, reply };
+  const alert = JSON.stringify({ transaction: { ...fields, ...extra }, vector_hash: hashOf(vector) });
+  return { kind: "decided", decision, alert: { key, value: `{${members},${alert.slice(1)}`, timestamp }, reply };
 }
 
 /** What cannot be read now or later; what may be read later is thrown. */

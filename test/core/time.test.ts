@@ -1,7 +1,16 @@
 // Times read in one place: ISO texts, counts of a unit from an origin, declared formats and zones; what is refused, and the unit it names.
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { PLAIN_TIME, readCount, readTime, TIME_MAX, TIME_MIN, TIME_UNITS, timeFault } from "../../src/core/time.ts";
+import {
+  isoTime,
+  PLAIN_TIME,
+  readCount,
+  readTime,
+  TIME_MAX,
+  TIME_MIN,
+  TIME_UNITS,
+  timeFault,
+} from "../../src/core/time.ts";
 import { compileFormat } from "../../src/core/time-format.ts";
 import { zoneOf } from "../../src/core/zone.ts";
 
@@ -112,4 +121,19 @@ test("a text without an offset is in the declared zone, also where clocks change
   expect(readTime("2024-10-27 03:00:00", inZone("Europe/Paris"))).toBe(Date.UTC(2024, 9, 27, 2));
   expect(readTime("2024-01-01 12:00:00", inZone("-05:30"))).toBe(Date.UTC(2024, 0, 1, 17, 30));
   for (const name of ["Mars/Olympus", "+25:00", ""]) expect(zoneOf(name)).toBeNull();
+});
+
+test("an instant as a text is what a Date writes, whatever day came before, and no time is refused alike", () => {
+  const day = 86_400_000;
+  const instant = fc.oneof(
+    fc.double({ min: -1e15, max: 1e15, noNaN: true }),
+    fc.integer({ min: TIME_MIN, max: TIME_MAX }),
+    fc.constantFrom(0, -1, day - 1, day, 1.5e12 + 0.9, Date.UTC(10_000, 0, 1) - 1, Date.UTC(10_000, 0, 1), 8.64e15),
+  );
+  fc.assert(
+    fc.property(fc.array(instant, { minLength: 1, maxLength: 9 }), (times) => {
+      for (const time of times) expect(isoTime(time)).toBe(new Date(time).toISOString());
+    }),
+  );
+  for (const time of [Number.NaN, 9e15]) expect(() => isoTime(time)).toThrow(RangeError);
 });

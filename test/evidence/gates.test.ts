@@ -60,6 +60,20 @@ test("too little traffic scored, or none: HOLD with the reasons it was missed fo
   expect(gate({ coverage: null }).verdict).toBe("HOLD");
 });
 
+test("many frauds of one card: HOLD, since nobody can tell how other cards would fare; nor is a worse candidate condemned on them", async () => {
+  const pairs = await collectPairs(shadowed(simulated(1, SHAPE)));
+  const card = pairs.card.map((own, row) => (pairs.label[row] === 1 ? 0 : own + 1));
+  const options = { now: NOW, maturityMs: 10 * DAY_MS, seed: 1, resamples: 120 };
+  const report = shadowReport({ ...pairs, card, cards: pairs.cards + 1 }, options);
+  expect(report.matured).toMatchObject({ fraudCards: 1, frauds: good.matured.frauds });
+  const held = gate({ report });
+  expect(held).toMatchObject({ verdict: "HOLD" });
+  expect(held.reasons).toContainEqual(expect.stringMatching(/^matured frauds: all \d+ are on 1 cards, and from fewer/));
+  const bad = { ...report.metrics!.averagePrecision, difference: -0.3, anytimeLow: -0.4, anytimeHigh: -0.2 };
+  const worse = { ...report, metrics: { ...report.metrics!, averagePrecision: bad } };
+  expect(gate({ report: worse }).verdict).toBe("HOLD");
+});
+
 test("few frauds: HOLD, with how many more are needed", async () => {
   const few = gate({ report: await reportOf({ rows: 2000 }) });
   expect(few.verdict).toBe("HOLD");
@@ -141,6 +155,7 @@ test.each<[string, Partial<ShadowReport>, string]>([
   ["latency", { latencyMs: { ...good.latencyMs, candidate: { p50: 1, p95: 20, p99: 40 } } }, "REJECT"],
   ["latency", { pairs: 50 }, "HOLD"],
   ["matured days", { matured: { ...good.matured, days: 3 } }, "HOLD"],
+  ["matured frauds", { matured: { ...good.matured, fraudCards: 9 } }, "HOLD"],
   ["worst segment", { segments: [] }, "HOLD"],
   [
     "worst segment",

@@ -1,15 +1,21 @@
 // Training by an engine, which the test stands in for: the slices, the forest and the gates of a training in memory, a table that is kept, and what is refused.
-import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { bundleFile } from "../../src/core/bundle.ts";
+import { DAY_MS } from "../../src/core/duration.ts";
+import { numberAt } from "../../src/core/table.ts";
+import { encodeAndLearn } from "../../src/features/encode.ts";
 import { xgboostParameters } from "../../src/lifecycle/engine-train/xgboost.ts";
 import { type EngineTrainInput, type EngineTrainResult, trainByEngine } from "../../src/lifecycle/engine-train.ts";
 import { evaluateVersion } from "../../src/lifecycle/evaluate.ts";
+import { mergeStates } from "../../src/lifecycle/partitioned.ts";
 import { promote } from "../../src/lifecycle/promote.ts";
 import { simulateDays } from "../../src/lifecycle/simulate/days.ts";
 import type { TrainResult } from "../../src/lifecycle/train/task.ts";
 import { readManifest } from "../../src/online/bundle.ts";
+import { loadVersion } from "../../src/online/score.ts";
+import { loadState, type SavedState } from "../../src/online/states/saved.ts";
 import { loadPipeline, type Pipeline } from "../../src/pipeline/pipeline.ts";
 import type { Boosted, Engine } from "../../src/ports/engine.ts";
 import { sentinel } from "../cli/sentinel.ts";
@@ -62,7 +68,12 @@ function byEngine(
 
 describe("a candidate that an engine boosted", () => {
   let result: EngineTrainResult;
+  let localState: SavedState;
+  const saved = async (): Promise<SavedState> =>
+    (await loadState(place.ports, "train", { pipeline: "card", layout: await layoutOf(local) }))!;
+
   beforeAll(async () => {
+    localState = await saved();
     result = await byEngine({ table: path.join(data, "features") });
   });
 
@@ -96,6 +107,56 @@ describe("a candidate that an engine boosted", () => {
       imported: { format: "xgboost", learned: { rows: result.run!.rows, frauds: result.run!.frauds } },
     });
     expect(textOf(theirs, "card.md")).not.toMatch(/what it was trained on is not known/);
+  });
+
+  test("leaves the feature state of a training in memory: servers give the same bits on the days that follow", async () => {
+    const theirs = await saved();
+    expect(theirs.origin).toEqual({ ...localState.origin, dataPath: expect.any(String) });
+    const [own, merged] = [localState.state.stats(), theirs.state.stats()];
+    expect([merged.watermark, merged.learned]).toEqual([own.watermark, own.learned]);
+    const { plan } = await loadVersion(await place.ports.registry(), { model: "card-fraud", version: "1" });
+    const later = [...simulateDays({ ...WORLD, days: WORLD.days + 12 })].slice(WORLD.days);
+    const seen = new Set<string>();
+    const odd: string[] = [];
+    // Retries of the table's last day come first.
+    for (const table of [[...simulateDays(WORLD)][WORLD.days - 1], ...later]) {
+      for (let row = 0; row < table.rows; row++) {
+        const at = (name: string): number => numberAt(table.columns.get(name)!, row);
+        const fields = { amount: at("tx_amount"), customer_id: at("customer_id"), terminal_id: at("terminal_id") };
+        const transaction = { id: String(at("transaction_id")), time: at("tx_datetime"), fields };
+        const label = { transaction, fraud: at("tx_fraud") === 1, knownAt: transaction.time + 7 * DAY_MS };
+        const [a, b] = [localState, theirs].map(({ state }) => {
+          const { vector, learned } = encodeAndLearn(state, plan, transaction);
+          state.learnLabel(label);
+          return `${learned} ${Buffer.from(Float32Array.from(vector).buffer).toString("base64")}`;
+        });
+        if (a !== b) odd.push(transaction.id);
+        seen.add(a);
+      }
+    }
+    expect(odd).toEqual([]);
+    expect(seen.size).toBeGreaterThan(1000);
+    expect([...seen].some((text) => text.startsWith("duplicate"))).toBe(true);
+  });
+
+  test("leaves a state of which no file may be damaged or missing", async () => {
+    const { plan } = await loadVersion(await place.ports.registry(), { model: "card-fraud", version: "1" });
+    const folder = path.join(data, "features.state");
+    const { rows } = result.lineage!.source;
+    const watermark = localState.state.watermark;
+    const merge = () => mergeStates(folder, { plan, rows, watermark, newest: { ids: [], times: new Float64Array(0) } });
+    expect(merge()).toMatchObject({ files: 4 });
+    const [first] = readdirSync(folder);
+    const file = path.join(folder, first);
+    const bytes = readFileSync(file);
+    const refused = expect.objectContaining({ code: "state.corrupt" }) as Error;
+    writeFileSync(file, Buffer.concat([bytes, Buffer.of(0)]));
+    expect(merge).toThrow(refused);
+    rmSync(file);
+    expect(merge).toThrow(refused);
+    expect(merge).toThrow(/hold \d+ rows of \d+/);
+    writeFileSync(file, bytes);
+    expect(merge()).toMatchObject({ files: 4 });
   });
 
   test("is compared with the champion, and says what was run", async () => {
@@ -155,6 +216,12 @@ function otherFeatures(): Pipeline {
   const pipeline = loadPipeline(place.dir, "card");
   writeFileSync(file, text);
   return pipeline;
+}
+
+async function layoutOf(trained: TrainResult): Promise<string> {
+  const registry = await place.ports.registry();
+  const { plan } = await loadVersion(registry, { model: "card-fraud", version: trained.version!.version });
+  return plan.layoutHash;
 }
 
 function textOf(files: ReadonlyMap<string, Uint8Array>, name: string): string {

@@ -308,6 +308,50 @@ columns: { id: reading, time: at, card: sensor_id, label: broken }
   expect(report).toMatchObject({ verdict: "pass", rulesCompared: 13, rulesMismatchCount: 0, rulesSkipped: 0 });
 });
 
+test("whether training left a state for windows that began empty is looked for now and then, not at every poll", async () => {
+  const bare = makeWorld();
+  worlds.push(bare);
+  const yaml = `
+name: sensors
+model: none
+source: data/none.parquet
+features: none
+schema: sensors.schema.json
+suite: none
+columns: { id: reading, time: at, card: sensor_id, label: broken }
+`;
+  const pipeline = parsePipeline(yaml, { file: `${bare.dir}/sensors.yaml`, workspace: bare.dir });
+  const texts = ["sensor_id", "reading", "at"].map((name) => [name, { type: "string" }]);
+  const schema = { type: "object", properties: Object.fromEntries(texts) };
+  writeFileSync(pipeline.schemaFile, JSON.stringify(schema));
+  const { ports: own } = bare.open();
+  let [elapsed, looks] = [0, 0];
+  const ports: Ports = {
+    ...own,
+    clock: { now: () => NOW, elapsed: () => elapsed },
+    snapshots: async () => {
+      const store = await own.snapshots();
+      const load: typeof store.load = (name) => {
+        if (name.startsWith("state-train-")) looks++;
+        return store.load(name);
+      };
+      return { ...store, load };
+    },
+  };
+  await addRule(ports, { pipeline, actor: "ana", rule: rule("often", "count_last('5m', sensor_id) >= 3") });
+  const engine = await openEngine({ ports, pipeline, schema });
+  engines.push(engine);
+  await engine.start();
+  expect(engine.rules.status().windowsWarm).toBe(true);
+  const first = looks;
+  expect(first).toBeGreaterThan(0);
+  for (let poll = 0; poll < 5; poll++) await engine.live.poll();
+  expect(looks).toBe(first);
+  elapsed = 5000;
+  for (let poll = 0; poll < 5; poll++) await engine.live.poll();
+  expect(looks).toBe(first + 1);
+});
+
 test("a candidate rule set decides beside the live one, whole and without effect, and its promotion is one step", async () => {
   const world = await worldWithModel();
   const { ports } = world.open();

@@ -4,9 +4,13 @@ import type { Table } from "../../core/table.ts";
 import type { FeaturePlan } from "../../features/plan.ts";
 import type { Pipeline } from "../../pipeline/pipeline.ts";
 import type { Ports } from "../../ports/ports.ts";
-import { readSource } from "./source.ts";
+import { readSource, type Source } from "./source.ts";
 
-/** The columns that a plan reads, under canonical names, as its training read them. Errors: dataset.*; dataset.unreadable when the file has changed. */
+/**
+ * The columns that a plan reads, under canonical names, as its training read them. Where the table of then is not at its place any more, as in a
+ * workspace that was moved or restored elsewhere, the pipeline's own table is it if it has the same hash. Errors: dataset.*; dataset.unreadable when the file
+ * has changed.
+ */
 export async function readHistory(
   ports: Ports,
   pipeline: Pipeline,
@@ -18,7 +22,14 @@ export async function readHistory(
   const { origin, plan } = from;
   if (origin.dataPath === null) return { rows: 0, columns: new Map() };
   const dataset = await ports.dataset();
-  const source = await readSource(dataset, pipeline, { path: origin.dataPath, plans: [plan], labelled: false });
+  const read = (path: string): Promise<Source> =>
+    readSource(dataset, pipeline, { path, plans: [plan], labelled: false });
+  const source = await read(origin.dataPath).catch(async (gone: unknown) => {
+    if (!(gone instanceof SentinelError) || gone.code !== "dataset.missing") throw gone;
+    const own = await read(pipeline.source).catch(() => null);
+    if (own?.hash !== origin.dataHash) throw gone;
+    return own;
+  });
   if (source.hash !== origin.dataHash) {
     throw new SentinelError(
       "dataset.unreadable",

@@ -461,9 +461,13 @@ function numbersOf(table: Table, name: string): Float64Array {
 
 /** Cards as dense codes for evidence by card; every row its own card where the column is absent or empty. */
 export function cardsOf(table: Table, pipeline: Pipeline): Int32Array {
-  const codes = new Int32Array(table.rows);
   const { card } = pipeline.columns;
-  const column = card === null ? undefined : table.columns.get(card);
+  return codesOf(table, card === null ? undefined : table.columns.get(card));
+}
+
+/** Equal numbers for equal values of a column; a missing value is like no other. */
+export function codesOf(table: Table, column: Column | undefined): Int32Array {
+  const codes = new Int32Array(table.rows);
   if (column?.kind === "text") {
     let next = column.dictionary.length;
     for (let i = 0; i < codes.length; i++) codes[i] = column.codes[i] < 0 ? next++ : column.codes[i];

@@ -64,6 +64,8 @@ export interface Kept {
 
 /** How a table is cut, with what was counted on the way. */
 export interface Cut {
+  /** All of the table. */
+  readonly rows: number;
   readonly span: { readonly first: number; readonly last: number };
   readonly bounds: SplitBounds;
   /** Labelled rows to learn from. */
@@ -91,7 +93,13 @@ interface FileCut extends TableFile {
 export async function cutTable(
   dataset: Dataset,
   table: FeatureTable,
-  given: { readonly pipeline: Pipeline; readonly head: number; readonly laterThan: number },
+  given: {
+    readonly pipeline: Pipeline;
+    /** So many first rows are kept, and of the end so much time at least. */
+    readonly head: number;
+    readonly tailMs: number;
+    readonly laterThan: number;
+  },
 ): Promise<Cut> {
   const { pipeline, laterThan } = given;
   const { files } = table;
@@ -101,7 +109,7 @@ export async function cutTable(
   };
   const bounds = spanBounds(span, pipeline);
   const head = Math.min(given.head, table.rows);
-  const { from } = bounds.calibrate;
+  const from = Math.min(bounds.calibrate.from, span.last - given.tailMs);
   const counted = { count: 0, frauds: 0, unlabelled: 0, ahead: 0, kept: 0, row: 0, headTo: span.first };
   const cuts: FileCut[] = [];
   const counts: { begin: number; learnedBegin: number } = { begin: 0, learnedBegin: 0 };
@@ -132,6 +140,7 @@ export async function cutTable(
   assert(cuts.length === files.length, "the table has as many rows as its files");
   const { count, frauds, unlabelled, ahead, kept, headTo } = counted;
   return {
+    rows: table.rows,
     span,
     bounds,
     learned: { count, frauds },

@@ -3,6 +3,7 @@ import type { Column, Table } from "../../core/table.ts";
 import { keyPasses, PartitionReplay } from "../../features/by-key.ts";
 import { carriedColumn, compileSpec } from "../../features/plan.ts";
 import { withMissingColumns } from "../data/vectors.ts";
+import { writeKeys } from "./state.ts";
 import type { KeyTask } from "./task.ts";
 
 /** The rows in their order, with the features that the pass finds. Errors: features.limit. */
@@ -20,4 +21,7 @@ export async function* replayKey(task: KeyTask, frames: AsyncIterable<Table>): A
     const cells = task.output.map(({ name }) => [name, own.get(name) ?? frame.columns.get(name)!] as const);
     yield { rows: frame.rows, columns: new Map(cells) };
   }
+  if (task.stateFolder === undefined || pass.key === null) return;
+  replay.end();
+  writeKeys(task.stateFolder, replay);
 }

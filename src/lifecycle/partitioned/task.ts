@@ -31,6 +31,8 @@ export interface KeyTask extends CommonTask {
   readonly kind: "key";
   readonly pass: number;
   readonly stateBytesMax: number;
+  /** The folder that gets what is known of the partition's keys at its end; absent: nothing is kept. */
+  readonly stateFolder?: string;
 }
 
 /** Writes the feature table, a folder per day. */

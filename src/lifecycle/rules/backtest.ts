@@ -12,7 +12,7 @@ import { figuresOf, type RuleFigures } from "./figures.ts";
 import { hitsOf, type RuleHits } from "./hits.ts";
 import { judgeRule } from "./judge.ts";
 import { championScorer, listsOf, rulesNow, scopeNow } from "./now.ts";
-import { type Past, pastOfLog, pastOfTable } from "./past.ts";
+import { featuresOf, type Past, pastOfLog, pastOfTable } from "./past.ts";
 
 export interface BacktestInput {
   readonly pipeline: Pipeline;
@@ -29,6 +29,8 @@ export interface BacktestInput {
   readonly model?: boolean;
   /** Features of the model that are kept beside those that rules name. */
   readonly keep?: readonly string[];
+  /** Newest transactions of the log that are read; default 5 million. */
+  readonly logRowsMax?: number;
   /** A past that was read before, for the same pipeline and path. */
   readonly past?: Past;
 }
@@ -108,7 +110,7 @@ export async function replayRules(ports: Ports, input: BacktestInput): Promise<R
   const replaced = new Set(drafts.map(({ id }) => id));
   const rules = [...now.live.rules.filter(({ id, stage }) => stage !== "off" && !replaced.has(id)), ...drafts];
   const set: RuleSet = { ...now.live, rules, areas, lists: now.counts };
-  const { scope, key, plan } = await scopeNow(ports, pipeline, { areas, lists: null });
+  const { scope, key } = await scopeNow(ports, pipeline, { areas, lists: null });
   // A stored rule that lost its features is no reason to judge no other.
   await checkRules(set, { scope, key, before: now.live });
   const lists = await listsOf(now.store, now.counts);
@@ -118,7 +120,12 @@ export async function replayRules(ports: Ports, input: BacktestInput): Promise<R
   const past =
     input.past ??
     (input.path === null
-      ? await pastOfLog(ports, { pipeline, scope, plan })
+      ? await pastOfLog(ports, {
+          pipeline,
+          scope,
+          features: featuresOf([program], input.keep ?? []),
+          rowsMax: input.logRowsMax,
+        })
       : await pastOfTable(ports, {
           pipeline,
           path: input.path,
@@ -161,6 +168,13 @@ function notesOf(past: Past, pipeline: Pipeline): string[] {
         `${blocked} transactions were blocked: what they would have been is known of those with a label alone`,
       );
   }
+  if (past.skipped > 0) notes.push(`${past.skipped} older transactions of the log were left out: the newest are read`);
+  const silent = past.model?.answered?.reduce((sum, one) => sum + 1 - one, 0) ?? 0;
+  if (silent > 0)
+    notes.push(`the model gave no answer to ${silent} transactions: rules that ask it could not be asked`);
+  const dim = past.model?.described?.reduce((sum, one) => sum + 1 - one, 0) ?? 0;
+  if (dim > silent)
+    notes.push(`${dim - silent} transactions were answered by versions whose features are not known any more`);
   if (pipeline.columns.card === null)
     notes.push("no column says whose a transaction is: each row counts as an entity of its own");
   return notes;

@@ -170,7 +170,7 @@ export function checkFourEyes(
 }
 
 /** Whether a rule does something else. */
-function differs(was: Rule, is: Rule): boolean {
+export function differs(was: Pick<Rule, "when" | "action">, is: Pick<Rule, "when" | "action">): boolean {
   return was.when !== is.when || was.action !== is.action;
 }
 
@@ -215,7 +215,7 @@ function checkLists(now: RulesNow, lists: Readonly<Record<string, readonly ListC
 }
 
 /** What a person reads before saying yes. */
-function ruleLines(before: RuleSet, after: RuleSet): string[] {
+export function ruleLines(before: RuleSet, after: RuleSet): string[] {
   const old = new Map(before.rules.map((rule) => [rule.id, rule]));
   const lines: string[] = [];
   for (const rule of after.rules) {

@@ -7,7 +7,7 @@ import { type PairedInterval, pairedBootstraps } from "../../evidence/bootstrap.
 import { ALERT_RATE, PRECISION, RECALL } from "../../metrics/summed.ts";
 import type { Pipeline } from "../../pipeline/pipeline.ts";
 import type { Ports } from "../../ports/ports.ts";
-import { checkFourEyes } from "./change.ts";
+import { checkFourEyes, ruleLines } from "./change.ts";
 import { rulesNow } from "./now.ts";
 
 export interface RulesComparison {
@@ -18,6 +18,9 @@ export interface RulesComparison {
   readonly matured: number;
   readonly frauds: number;
   readonly days: number;
+  /** Old enough, but blocked, and nobody said what they were; and those among them that the candidate would approve. */
+  readonly unknowable: number;
+  readonly unknowableApproved: number;
   /** Counts; rows: the live set's decision, columns: the candidate's; approve, review, block. */
   readonly agreement: readonly (readonly number[])[];
   /** Candidate less live, by entity, of matured pairs; null while there is no fraud among them. */
@@ -28,6 +31,8 @@ export interface RulesComparison {
 }
 
 const DECISIONS = ["approve", "review", "block"] as const;
+const APPROVE = 0;
+const BLOCK = 2;
 /** Pairs that are read, the newest; a million take some hundred megabytes. */
 const PAIRS_MAX = 1_000_000;
 
@@ -58,14 +63,21 @@ export async function compareRules(
   for (const { live, candidate } of pairs) agreement[live][candidate]++;
   const newest = pairs.reduce((latest, { time }) => Math.max(latest, time), Number.NEGATIVE_INFINITY);
   const ripe = Math.min(newest, now) - pipeline.labels.maturityMs;
-  const matured = pairs.filter(
-    ({ time, fraud }) => time <= ripe && (fraud !== null || pipeline.labels.unreportedIsGenuine),
+  const old = pairs.filter(({ time }) => time <= ripe);
+  // Silence about a transaction that was stopped says nothing: nobody could complain of it.
+  const unknown = old.filter(({ fraud, live }) => fraud === null && live === BLOCK);
+  const matured = old.filter(
+    ({ fraud, live }) => fraud !== null || (live !== BLOCK && pipeline.labels.unreportedIsGenuine),
   );
   const frauds = matured.filter(({ fraud }) => fraud === true).length;
   const days = new Set(matured.map(({ time }) => Math.floor(time / DAY_MS))).size;
   const intervals = frauds === 0 ? null : intervalsOf(matured, { pipeline, seed });
   const [alertRate = null, recall = null, precision = null] = intervals ?? [];
-  const counted = { pairs: pairs.length, matured: matured.length, frauds, days };
+  const unknowableApproved = unknown.filter(({ candidate }) => candidate === APPROVE).length;
+  const counted = {
+    ...{ pairs: pairs.length, matured: matured.length, frauds, days },
+    ...{ unknowable: unknown.length, unknowableApproved },
+  };
   const verdict = judge({ ...counted, recall, precision }, pipeline);
   return { live: head.live, candidate: head.candidate, ...counted, agreement, alertRate, recall, precision, verdict };
 }
@@ -125,6 +137,7 @@ function judge(
     readonly matured: number;
     readonly frauds: number;
     readonly days: number;
+    readonly unknowableApproved: number;
     readonly recall: PairedInterval | null;
     readonly precision: PairedInterval | null;
   },
@@ -163,6 +176,19 @@ function judge(
       "REJECT",
       worse.map(({ metric, high }) => `${metric} falls by more than ${margin} (at best ${high.toFixed(4)})`),
     );
+  // What the live set alone stops leaves no outcome: all of it may have been fraud.
+  const { unknowableApproved: blind, frauds } = of;
+  const lost = blind / Math.max(1, frauds + blind);
+  checks.push({
+    name: "blocked without an outcome",
+    passed: lost <= margin,
+    observed: `${blind} that the candidate would approve`,
+    required: `so few that recall falls by ${margin} at most, were all of them frauds`,
+  });
+  if (lost > margin)
+    return words("HOLD", [
+      `the live set blocked ${blind} transactions that the candidate would approve, and nobody knows what they would have been: recall may fall by ${lost.toFixed(4)}; label them, or let a share of them through (docs/evidence.md)`,
+    ]);
   const unsure = both.filter(({ low }) => !(low >= -margin));
   if (unsure.length > 0)
     return words(
@@ -190,7 +216,13 @@ export async function promoteRules(
   if (!isYes(verdict) && input.forced === null) return { ...comparison, moved: false };
   const now = await rulesNow(ports, input.pipeline);
   const { store, head } = now;
-  const { rules } = await store.set(candidate);
+  if (head.live !== live || head.candidate !== candidate) {
+    throw new SentinelError("rules.conflict", "the rules changed while their candidate was judged", {
+      hint: "what was judged is not what would go live: compare again, then promote",
+    });
+  }
+  const set = await store.set(candidate);
+  const { rules } = set;
   checkFourEyes(rules, { before: now.live.rules, pipeline: input.pipeline, actor: input.actor });
   await store.commit({
     expected: head.revision,
@@ -205,7 +237,7 @@ export async function promoteRules(
       reason: isYes(verdict) ? verdict.reasons.join("; ") : (input.forced ?? ""),
       verdict: isYes(verdict) ? verdict.verdict : "FORCED",
       evidence: sha256(canonicalJson({ live, candidate, verdict })),
-      changes: [`~ the candidate rule set ${candidate.slice(0, 12)} decides`],
+      changes: [`~ the candidate rule set ${candidate.slice(0, 12)} decides`, ...ruleLines(now.live, set)],
     },
   });
   return { ...comparison, moved: true };

@@ -6,8 +6,9 @@ import { spanOf } from "../../core/stats.ts";
 import { type Column, codedText, type Table } from "../../core/table.ts";
 import type { FeatureDef } from "../../features/definition.ts";
 import { compileSpec, type FeaturePlan } from "../../features/plan.ts";
-import type { Scorer } from "../../online/score.ts";
+import { loadVersion, type Scorer } from "../../online/score.ts";
 import type { Pipeline } from "../../pipeline/pipeline.ts";
+import type { PredictionRecord } from "../../ports/log.ts";
 import type { Ports } from "../../ports/ports.ts";
 import type { RuleProgram } from "../../rules/program.ts";
 import type { RuleScope } from "../../rules/scope.ts";
@@ -34,6 +35,8 @@ export interface Past {
   /** Event times of the first and the last row. */
   readonly from: number;
   readonly to: number;
+  /** Older rows that were not read, since there are more than can be. */
+  readonly skipped: number;
 }
 
 /** Columns that programs read of a transaction. */
@@ -46,6 +49,12 @@ function columnsOf(programs: readonly RuleProgram[]): Set<string> {
     }
   }
   return names;
+}
+
+/** Features that rules name, and those that are kept besides. */
+export function featuresOf(programs: readonly RuleProgram[], keep: readonly string[]): ReadonlySet<string> {
+  const named = programs.flatMap(({ rules }) => rules.flatMap(({ condition }) => condition.features));
+  return new Set([...named, ...keep]);
 }
 
 /** Those columns as features of their own, so that a table reads them by the types that the scope gives them. */
@@ -89,8 +98,7 @@ export async function pastOfTable(
   if (table.rows === 0) {
     throw new SentinelError("dataset.empty", `${path} has no rows`, { hint: "name a table with --data" });
   }
-  const features = new Set(programs.flatMap(({ rules }) => rules.flatMap(({ condition }) => condition.features)));
-  for (const name of keep) features.add(name);
+  const features = featuresOf(programs, keep);
   const scored = scorer === null ? null : scoreTable(table, { pipeline, scorer, features, report: ports.report });
   return {
     where: path,
@@ -99,6 +107,7 @@ export async function pastOfTable(
     model: scored?.model ?? null,
     decided: scored?.decided ?? null,
     blocked: null,
+    skipped: 0,
   };
 }
 
@@ -145,35 +154,43 @@ function scoreTable(
     }
   }
   const features = new Map(kept.map(({ name, values }) => [name, values]));
-  return { model: { score, anomalyScore, features }, decided };
+  return { model: { score, anomalyScore, features, answered: null, described: null }, decided };
 }
 
-/** Rows of the log that are read at most: some gigabytes. */
+/** Rows of the log that are read at most, the newest: some gigabytes. */
 const LOG_ROWS_MAX = 5_000_000;
 
 /**
- * What this workspace's servers answered, with the labels that came: scores and features are those that were given then. Errors: log.unreadable,
- * dataset.empty.
+ * What this workspace's servers answered, with the labels that came: scores and features are those that were given then, by whichever version.
+ * `features`: those that are kept. Errors: log.unreadable, dataset.empty.
  */
 export async function pastOfLog(
   ports: Ports,
-  of: { readonly pipeline: Pipeline; readonly scope: RuleScope; readonly plan: FeaturePlan | null },
+  of: {
+    readonly pipeline: Pipeline;
+    readonly scope: RuleScope;
+    readonly features: ReadonlySet<string>;
+    readonly rowsMax?: number;
+  },
 ): Promise<Past> {
-  const { pipeline, scope, plan } = of;
+  const { pipeline, scope, features, rowsMax = LOG_ROWS_MAX } = of;
   const { id, time, label } = pipeline.columns;
   const log = await ports.log();
   await log.flush();
-  const gathered = new Gathered(scope);
+  const gathered = new Gathered(scope, features);
+  const skipped = Math.max(0, (await log.counts()).predictions - rowsMax);
+  let seen = 0;
   for await (const entry of log.scan(0)) {
     if (entry.kind === "label") gathered.label(entry.record);
-    else if (gathered.rows < LOG_ROWS_MAX) gathered.add(entry.record, plan);
+    else if (seen++ >= skipped && gathered.rows < rowsMax) gathered.add(entry.record);
   }
   if (gathered.rows === 0) {
     throw new SentinelError("dataset.empty", "the log has no transactions", {
       hint: "name a table with --data, or let the server answer some traffic first",
     });
   }
-  const { table, ...rest } = gathered.done({ id, time, label });
+  const placesOf = await featurePlaces(ports, { pipeline, versions: gathered.versions.keys() });
+  const { table, ...rest } = gathered.done({ id, time, label }, placesOf);
   const facts = factsOf(table, pipeline);
   // Silence about a transaction that was stopped says nothing: nobody could complain of it.
   const truths = table.columns.get(label)!;
@@ -181,7 +198,27 @@ export async function pastOfLog(
     if (rest.blocked[row] === 1 && truths.kind !== "text" && Number.isNaN(truths.values[row]))
       facts.labels[row] = UNLABELLED;
   }
-  return { where: log.where, table, ...facts, ...rest };
+  return { where: log.where, table, ...facts, ...rest, skipped };
+}
+
+/** Where each feature stands in the vectors of a version. */
+type FeaturePlaces = ReadonlyMap<string, number>;
+
+/** Of a version that is gone, or that cannot be read any more, nobody knows what its vectors say. */
+async function featurePlaces(
+  ports: Ports,
+  { pipeline, versions }: { readonly pipeline: Pipeline; readonly versions: Iterable<string> },
+): Promise<ReadonlyMap<string, FeaturePlaces>> {
+  const places = new Map<string, FeaturePlaces>();
+  for (const version of versions) {
+    try {
+      const { plan } = await loadVersion(await ports.registry(), { model: pipeline.model, version });
+      places.set(version, new Map(plan.names.map((name, at) => [name, at])));
+    } catch (error) {
+      if (!(error instanceof SentinelError)) throw error;
+    }
+  }
+  return places;
 }
 
 class Gathered {
@@ -197,39 +234,40 @@ class Gathered {
   private readonly anomalies: number[] = [];
   private readonly decided: Decision[] = [];
   private readonly blocked: number[] = [];
-  private readonly vectors: (Float32Array | null)[] = [];
-  private features: readonly string[] = [];
+  private readonly answered: number[] = [];
+  private readonly vectors: Float32Array[] = [];
+  private readonly features: ReadonlySet<string>;
+  /** Which version gave each vector: its place among those that gave one. */
+  private readonly versionOf: number[] = [];
+  readonly versions = new Map<string, number>();
 
-  constructor(scope: RuleScope) {
+  constructor(scope: RuleScope, features: ReadonlySet<string>) {
     this.scope = scope;
+    this.features = features;
   }
 
-  add(
-    record: {
-      readonly transactionId: string;
-      readonly time: number;
-      readonly fields: Readonly<Record<string, unknown>>;
-      readonly vector: Float32Array;
-      readonly score: number;
-      readonly anomalyScore: number;
-      readonly decision: Decision;
-      readonly rules?: { readonly without: Decision };
-    },
-    plan: FeaturePlan | null,
-  ): void {
+  add(record: PredictionRecord): void {
     this.places.set(record.transactionId, this.rows++);
     this.ids.push(record.transactionId);
     this.times.push(record.time);
     this.labels.push(Number.NaN);
     this.knownAt.push(Number.NaN);
     this.fields.push(record.fields);
-    this.scores.push(record.score);
-    this.anomalies.push(record.anomalyScore);
+    const isAnswered = !record.degraded && record.bundle !== "";
+    this.scores.push(isAnswered ? record.score : Number.NaN);
+    this.anomalies.push(isAnswered ? record.anomalyScore : Number.NaN);
+    this.answered.push(isAnswered ? 1 : 0);
     this.decided.push(record.rules?.without ?? record.decision);
     this.blocked.push(record.decision === "block" ? 1 : 0);
-    // Vectors of another model's features are not this one's.
-    this.vectors.push(plan !== null && record.vector.length === plan.width ? record.vector : null);
-    this.features = plan?.names ?? [];
+    if (this.features.size === 0) return;
+    this.vectors.push(record.vector);
+    this.versionOf.push(isAnswered ? this.versionAt(record.version) : -1);
+  }
+
+  private versionAt(version: string): number {
+    const known = this.versions.get(version) ?? this.versions.size;
+    this.versions.set(version, known);
+    return known;
   }
 
   label(record: { readonly transactionId: string; readonly fraud: boolean; readonly knownAt: number }): void {
@@ -239,7 +277,10 @@ class Gathered {
     this.knownAt[at] = record.knownAt;
   }
 
-  done(names: { readonly id: string; readonly time: string; readonly label: string }) {
+  done(
+    names: { readonly id: string; readonly time: string; readonly label: string },
+    placesOf: ReadonlyMap<string, FeaturePlaces>,
+  ) {
     const columns = new Map<string, Column>();
     for (const [name, type] of this.scope.columns) {
       if (name === names.time) continue;
@@ -255,12 +296,19 @@ class Gathered {
     columns.set(names.time, { kind: "time", values: Float64Array.from(this.times) });
     columns.set(names.label, { kind: "number", values: Float64Array.from(this.labels) });
     columns.set(LABEL_KNOWN_AT, { kind: "time", values: Float64Array.from(this.knownAt) });
-    const feature = (at: number): Float32Array =>
-      Float32Array.from(this.vectors, (vector) => vector?.[at] ?? Number.NaN);
+    const places = [...this.versions.keys()].map((version) => placesOf.get(version) ?? null);
+    const feature = (name: string): Float32Array => {
+      const at = places.map((of) => of?.get(name));
+      return Float32Array.from(this.vectors, (vector, row) => vector[at[this.versionOf[row]] ?? -1] ?? Number.NaN);
+    };
+    // A version that lacks one of the features is as one that is gone.
+    const isWhole = places.map((of) => of !== null && [...this.features].every((name) => of.has(name)));
     const model = {
       score: Float32Array.from(this.scores),
       anomalyScore: Float32Array.from(this.anomalies),
-      features: new Map(this.features.map((name, at) => [name, feature(at)] as const)),
+      features: new Map([...this.features].map((name) => [name, feature(name)] as const)),
+      answered: Uint8Array.from(this.answered),
+      described: Uint8Array.from(this.versionOf, (version) => (isWhole[version] ? 1 : 0)),
     };
     const table = { rows: this.rows, columns };
     return {

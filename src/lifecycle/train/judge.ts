@@ -22,6 +22,7 @@ import { type DecidedRows, decidedRows, type JudgedRows, metricsOf } from "./eva
 import { type Fitted, labelsAt, scoresOf } from "./fit.ts";
 import { importanceOf } from "./importance.ts";
 import { type LogicEvidence, logicGate } from "./logic.ts";
+import { ownersOf } from "./owners.ts";
 import type { Refit } from "./refit.ts";
 import { recentUnlearned } from "./split.ts";
 import type { Recipe, TrainInput, TrainResult } from "./task.ts";
@@ -95,21 +96,16 @@ function constantOf({ calibrate }: Basis["split"]): number {
 
 /** The rows that the world is known by: the newest that the judged trees did not learn. */
 function recentOf(
-  { source, split, x }: Basis,
+  { source, split, x, plan }: Basis,
   { pipeline, since }: TrainInput,
 ): Pick<Trained, "recent" | "recentRows"> {
   const known = { split, ...(since === undefined ? {} : { since }) };
-  const rows = recentUnlearned(timesOf(source.table, pipeline), labelsOf(source.table, pipeline), known);
-  return { recent: takeMatrixRows(x, rows), recentRows: recentRows(source, rows, pipeline) };
-}
-
-function recentRows(source: Source, rows: Int32Array, pipeline: Pipeline): Trained["recentRows"] {
   const times = timesOf(source.table, pipeline);
-  const { card } = pipeline.columns;
-  const cards = card === null || !source.table.columns.has(card) ? null : cardsOf(source.table, pipeline);
+  const rows = recentUnlearned(times, labelsOf(source.table, pipeline), known);
+  const owners = ownersOf(source.table, rows, { card: pipeline.columns.card, spec: plan.spec });
   return {
-    times: Float64Array.from(rows, (row) => times[row]),
-    cards: cards === null ? null : Int32Array.from(rows, (row) => cards[row]),
+    recent: takeMatrixRows(x, rows),
+    recentRows: { times: Float64Array.from(rows, (row) => times[row]), owners },
   };
 }
 

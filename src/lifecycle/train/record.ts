@@ -202,6 +202,8 @@ export async function saveState(
     dataPath: isRemote(source.path) ? source.path : path.resolve(source.path),
     trainedUpTo: trained.trainedUpTo,
   });
+  // Some of the rows do not tell which keys are known.
+  if (source.part !== undefined) return;
   const { pipeline } = trained;
   const inputs = inputsOfTable(source.table, { pipeline, plan, dataHash: source.hash });
   await saveInputs(ports, { pipeline: pipeline.name, plan, inputs });

@@ -30,8 +30,8 @@ export interface Trained {
   };
   /** Vectors of the newest days that the trees did not learn, the reference for drift. */
   readonly recent: Matrix;
-  /** Event times of these rows, and whose they are; null where nobody says. */
-  readonly recentRows: { readonly times: Float64Array; readonly cards: Int32Array | null };
+  /** Event times of these rows, and what they belong to: their cards, and every other key that features have. */
+  readonly recentRows: { readonly times: Float64Array; readonly owners: readonly Int32Array[] };
   readonly metrics: Metrics;
   readonly importance: readonly FeatureImportance[];
   readonly trainedUpTo: number;

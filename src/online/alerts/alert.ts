@@ -1,6 +1,7 @@
 // One alert: the transaction, the decision and why, frozen as they were when it was answered.
 import { sha256 } from "../../core/hash.ts";
 import type { Rule, RuleSeverity } from "../../core/rule.ts";
+import { isoTime } from "../../core/time.ts";
 import type { AlertRule, Json, JsonObject, NewAlert } from "../../ports/store.ts";
 import { chanceOf } from "../explore.ts";
 import type { PredictionDraft } from "../states.ts";
@@ -129,7 +130,7 @@ function modelReason(
 function transactionOf(draft: PredictionDraft, columns: AlertColumns): JsonObject {
   const all = Object.create(null) as Record<string, Json>;
   all[columns.id] = draft.transactionId;
-  all[columns.time] = new Date(draft.time).toISOString();
+  all[columns.time] = isoTime(draft.time);
   for (const [name, value] of Object.entries(draft.fields)) all[name] = value;
   for (const [name, value] of Object.entries(draft.extra)) if (!(name in all)) all[name] = value as Json;
   return all;

@@ -7,6 +7,7 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 import Database from "libsql";
 import { afterAll, expect, test } from "vitest";
+import { createCheckpointer } from "../../../src/drivers/log/sqlite/checkpoint.ts";
 import { createSqliteLog } from "../../../src/drivers/log/sqlite/driver.ts";
 import { collect, predictionLogContract, until } from "../../contracts/prediction-log.ts";
 import { label, prediction, shadow } from "../records.ts";
@@ -69,6 +70,39 @@ test("many rows at once: one that is there already takes no number, whatever sta
   const predictions = entries.filter(({ kind }) => kind === "prediction").map(({ record }) => record.transactionId);
   expect(predictions).toEqual(Array.from({ length: 90 }, (_, i) => `t${i}`));
   await log.close();
+});
+
+test("many rows at once: columns that all have alike, some have alike and none has alike come back as they were", async () => {
+  const file = newFile();
+  const log = createSqliteLog({ file });
+  // Sixteen rows are one statement: some of these blocks are alike, others are not in one column, or in the last row only.
+  const wanted = Array.from({ length: 160 }, (_, i) => {
+    const block = Math.floor(i / 16);
+    const odd = block % 2 === 1 && i % 16 === 15;
+    return prediction(`t${i}`, {
+      time: i,
+      version: odd && block === 1 ? "9" : String(1 + (block % 3)),
+      extra: odd && block === 3 ? { note: i } : {},
+      degraded: odd && block === 5,
+      ...(odd && block === 7 ? { applied: i } : {}),
+      ...(block === 9 ? { adapted: { review: i, rules: "r" } } : {}),
+    });
+  });
+  for (const [i, one] of wanted.entries()) {
+    log.appendPrediction(one);
+    log.appendShadow(shadow(`t${i}`, { vectorHash: i % 20 === 0 ? `h${i}` : "" }));
+    log.appendLabel(label(`t${i}`, { source: i === 40 ? "analyst" : "table" }));
+  }
+  await log.close();
+  const reader = createSqliteLog({ file });
+  const entries = await collect(reader.scan(0));
+  const predictions = entries.flatMap((entry) => (entry.kind === "prediction" ? [entry.record] : []));
+  expect(predictions.map(({ sequence: _, ...record }) => record)).toEqual(wanted);
+  const labels = entries.flatMap((entry) => (entry.kind === "label" ? [entry.record.source] : []));
+  expect(labels).toEqual(wanted.map((_, i) => (i === 40 ? "analyst" : "table")));
+  const hashes = new Database(file).prepare("SELECT vector_hash FROM shadows ORDER BY time, id").raw().all([]);
+  expect((hashes as string[][]).flat()).toEqual(wanted.map((_, i) => (i % 20 === 0 ? `h${i}` : "")));
+  await reader.close();
 });
 
 test("sync: the wait for one record ends when it is in the file, together with those that came meanwhile", async () => {
@@ -258,6 +292,31 @@ test("a killed process keeps what it flushed, loses the rest, and leaves a sound
   await log.close();
   const db = new Database(file);
   expect(db.prepare("PRAGMA integrity_check").raw().all([])).toEqual([["ok"]]);
+  db.close();
+});
+
+test("a quiet log waits for the disk once in as many pages as a busy one, and gives its memory back meanwhile", async () => {
+  const file = newFile();
+  const db = new Database(file);
+  db.exec("PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 0; CREATE TABLE t (x)");
+  const grownBy = async (batches: number): Promise<{ readonly bytes: number; readonly quiet: number }> => {
+    const before = statSync(file).size;
+    const checkpointer = createCheckpointer(file, (error) => {
+      throw error;
+    });
+    const insert = db.prepare("INSERT INTO t VALUES (?)");
+    let quiet = 0;
+    for (let i = 0; i < batches; i++) {
+      insert.run(["x".repeat(5000)]);
+      if (checkpointer.batchWritten(1)) quiet++;
+    }
+    await checkpointer.close();
+    return { bytes: statSync(file).size - before, quiet };
+  };
+  expect(await grownBy(64)).toEqual({ bytes: 0, quiet: 2 });
+  const { bytes, quiet } = await grownBy(200);
+  expect(bytes).toBeGreaterThan(200 * 5000);
+  expect(quiet).toBe(6);
   db.close();
 });
 

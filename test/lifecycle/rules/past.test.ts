@@ -228,3 +228,50 @@ test("the log: what was blocked is unknown unless somebody says, the label known
     await world.remove();
   }
 });
+
+test("the log: features are those of the version that answered, and where nothing answered a rule that asks the model was not asked", async () => {
+  const world: World = makeWorld();
+  try {
+    writeFileSync(world.pipeline.schemaFile, JSON.stringify(SCHEMA));
+    await world.alias("champion", await world.register(BUNDLE));
+    // As wide as the other, in another order.
+    const turned = { ...SPEC_A, name: "turned", features: [...SPEC_A.features].reverse() };
+    const other = await world.register(makeBundle(turned, 2));
+    const { ports } = world.open();
+    const log = await ports.log();
+    const place = compileSpec(turned).names.indexOf("terminal_frauds_7d");
+    const { width } = compileSpec(SPEC_A);
+    expect(compileSpec(SPEC_A).names.indexOf("terminal_frauds_7d")).not.toBe(place);
+    const answered = (id: number, more: Partial<PredictionRecord>): void => {
+      const time = BEGIN + id * HOUR_MS;
+      log.appendPrediction({
+        ...{ transactionId: `x${id}`, time, receivedAt: time, extra: {}, decision: "approve", latencyMs: 1 },
+        ...{ fields: { amount: 1, customer_id: "c", terminal_id: "t9" }, vector: new Float32Array(width) },
+        ...{ score: 0.1, anomalyScore: 0.1, version: other, bundle: "b", degraded: false },
+        ...more,
+      });
+    };
+    answered(0, { vector: Float32Array.from({ length: width }, (_, at) => (at === place ? 2 : 0)) });
+    answered(1, {});
+    answered(2, { degraded: true, score: 0 });
+    answered(3, { version: "77" });
+    const drafts = [rule("bitten", "terminal_frauds_7d >= 2"), rule("sure", "score < 0.5")];
+    const past = { pipeline: world.pipeline, path: null, drafts };
+    const { rules, notes } = await backtestRules(ports, past);
+    expect(rules.map(({ fires, unready }) => [fires, unready])).toEqual([
+      [1, 2],
+      [3, 1],
+    ]);
+    expect(notes).toEqual(
+      expect.arrayContaining([
+        expect.stringMatching(/^the model gave no answer to 1 transactions/),
+        expect.stringMatching(/^1 transactions were answered by versions whose features/),
+      ]),
+    );
+    const newest = await backtestRules(ports, { ...past, logRowsMax: 2 });
+    expect(newest).toMatchObject({ rows: 2, from: BEGIN + 2 * HOUR_MS });
+    expect(newest.notes).toContainEqual(expect.stringMatching(/^2 older transactions/));
+  } finally {
+    await world.remove();
+  }
+});

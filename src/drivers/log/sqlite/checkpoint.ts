@@ -3,7 +3,10 @@ import AsyncDatabase from "libsql/promise";
 import { isBusy, logError } from "./schema.ts";
 
 export interface Checkpointer {
-  /** Called after every batch with its records; now and then starts a checkpoint and returns at once. True: the log has been quiet since the last one. */
+  /**
+   * Called after every batch with its records; now and then starts a checkpoint and returns at once. True, once in some dozens of batches: the
+   * log was quiet meanwhile.
+   */
   batchWritten(records: number): boolean;
   close(): Promise<void>;
 }
@@ -12,6 +15,11 @@ export interface Checkpointer {
 const BATCHES_A_CHECKPOINT = 32;
 /** Records of so many batches below which a log counts as quiet: it has a batch for nearly every record. */
 const RECORDS_QUIET = 4 * BATCHES_A_CHECKPOINT;
+/**
+ * Batches of a quiet log are some pages each: a thousand pages are six times as many. A hundred logs would else wait for the disk dozens of times a
+ * second, and all that writes waits with them.
+ */
+const BATCHES_A_CHECKPOINT_QUIET = 6 * BATCHES_A_CHECKPOINT;
 
 /**
  * SQLite checkpoints inside a commit, with two syncs of the disk: one batch in thirty took 10 ms instead of one. PASSIVE
@@ -20,6 +28,8 @@ const RECORDS_QUIET = 4 * BATCHES_A_CHECKPOINT;
 export function createCheckpointer(file: string, onFailure: (error: Error) => void): Checkpointer {
   let batches = 0;
   let records = 0;
+  /** Batches of a quiet log since its last checkpoint. */
+  let quiet = 0;
   let db: AsyncDatabase | null = null;
   let running: Promise<void> | null = null;
   const checkpoint = async (isQuiet: boolean): Promise<void> => {
@@ -41,8 +51,11 @@ export function createCheckpointer(file: string, onFailure: (error: Error) => vo
       records += count;
       if (batches < BATCHES_A_CHECKPOINT || running !== null) return false;
       const isQuiet = records < RECORDS_QUIET;
+      quiet = isQuiet ? quiet + batches : 0;
       batches = 0;
       records = 0;
+      if (isQuiet && quiet < BATCHES_A_CHECKPOINT_QUIET) return true;
+      quiet = 0;
       running = checkpoint(isQuiet).finally(() => {
         running = null;
       });

@@ -9,10 +9,23 @@ export interface Single {
 }
 
 type Cells = readonly (string | number | null)[];
+type Statement = Awaited<ReturnType<AsyncDatabase["prepare"]>>;
+
+/** Statements that are kept ready: batches of a load have some dozens of sizes, and to prepare one takes as long as to run it. */
+const KEPT_MAX = 32;
 
 export function singleStatements(file: string): Single {
   let db: AsyncDatabase | null = null;
   let last: Promise<unknown> = Promise.resolve();
+  /** By their text; the longest unused one goes first. */
+  const ready = new Map<string, Statement>();
+  const prepared = async (own: AsyncDatabase, text: string): Promise<Statement> => {
+    const statement = ready.get(text) ?? (await own.prepare(text));
+    ready.delete(text);
+    ready.set(text, statement);
+    if (ready.size > KEPT_MAX) ready.delete(ready.keys().next().value!);
+    return statement;
+  };
   const opened = async (): Promise<AsyncDatabase> => {
     if (db !== null) return db;
     const made = new AsyncDatabase(file, {});
@@ -26,12 +39,14 @@ export function singleStatements(file: string): Single {
     const own = await opened();
     await own.exec("BEGIN IMMEDIATE");
     try {
-      const statement = await own.prepare(sql);
+      const statement = await prepared(own, sql);
       const rows = (await statement.all(parameters as Cells)) as readonly Row[];
       // What waits for the disk is the commit.
       await own.exec("COMMIT");
       return rows;
     } catch (error) {
+      // One that failed may be in the middle of its rows.
+      ready.delete(sql);
       // Where the failure ended it already there is nothing to roll back.
       await own.exec("ROLLBACK").catch(() => {});
       throw error;
@@ -48,6 +63,7 @@ export function singleStatements(file: string): Single {
     },
     async close() {
       await last;
+      ready.clear();
       db?.close();
     },
   };

@@ -21,9 +21,9 @@ export function unstored(text: string): string {
 /** JSON that JSONB takes too: what no database keeps stands there as its escape, six readable characters. */
 export function storedJson(value: unknown): string {
   // JSON.stringify escapes U+0000 and lone halves only, always in lower case; other escapes are skipped over in pairs.
-  return JSON.stringify(value).replace(/\\(?:u(?:0000|d[89a-f][0-9a-f]{2})|.)/g, (found) =>
-    found.length === 6 ? `\\${found}` : found,
-  );
+  const json = JSON.stringify(value);
+  if (!json.includes("\\")) return json;
+  return json.replace(/\\(?:u(?:0000|d[89a-f][0-9a-f]{2})|.)/g, (found) => (found.length === 6 ? `\\${found}` : found));
 }
 
 function escapeOf(sign: string): string {

@@ -99,6 +99,166 @@ export function encodeRecord(record: RecordToEncode): EncodedRecord | null {
   return { buf: bytes, buffer: bytes };
 }
 
+/** A message as a producer of kafkajs sends it. */
+export interface MessageToEncode {
+  readonly key?: string | Uint8Array | null;
+  readonly value: string | Uint8Array | null;
+  readonly timestamp?: string | null;
+  readonly headers?: Readonly<Record<string, unknown>>;
+}
+
+/** What kafkajs asks its encoder of a produce request for. Absent numbers are those of a producer without an id. */
+export interface ProduceToEncode {
+  readonly transactionalId?: string | null;
+  readonly acks: number;
+  readonly timeout: number;
+  readonly producerId?: unknown;
+  readonly producerEpoch?: number;
+  readonly compression?: number;
+  readonly topicData: readonly {
+    readonly topic: string;
+    readonly partitions: readonly {
+      readonly partition: number;
+      readonly messages: readonly MessageToEncode[];
+      readonly firstSequence?: number;
+    }[];
+  }[];
+}
+
+/** A batch that is about to be written: what its records take, and the times that they count from. */
+interface MeasuredBatch {
+  readonly messages: readonly MessageToEncode[];
+  /** Of each message the bytes of key, value and record. */
+  readonly sizes: Int32Array;
+  readonly bytes: number;
+  readonly first: string | number;
+  readonly last: string | number;
+}
+
+const NUMBERS_PER_MESSAGE = 3;
+/** Offset, length, and what {@link readBatchHead} reads before the records; then their number. */
+const BATCH_HEAD_BYTES = BODY_AT + BODY_HEAD_BYTES + 4;
+/** From the length of a batch to what its checksum is of. */
+const CRC_AT = BODY_AT + 5;
+const MAGIC = 2;
+
+/**
+ * A produce request's body (versions 3 to 7) in one piece of memory; the library copies each record five times. Null for what only the library
+ * encodes: compressed, or with a record that {@link encodeRecord} leaves to it. `now` is the time of messages that have none.
+ */
+export function encodeProduce(request: ProduceToEncode, now: number): EncodedRecord | null {
+  const { transactionalId = null, acks, timeout, producerId = -1, producerEpoch = 0, topicData } = request;
+  if ((request.compression ?? 0) !== 0) return null;
+  let bytes = 2 + textBytes(transactionalId) + 2 + 4 + 4;
+  const batches: MeasuredBatch[] = [];
+  for (const { topic, partitions } of topicData) {
+    bytes += 2 + textBytes(topic) + 4;
+    for (const { messages } of partitions) {
+      const batch = measured(messages, now);
+      if (batch === null) return null;
+      batches.push(batch);
+      bytes += 4 + 4 + BATCH_HEAD_BYTES + batch.bytes;
+    }
+  }
+  const to = Buffer.allocUnsafeSlow(bytes);
+  let at = writeText(to, 0, transactionalId);
+  at = to.writeInt16BE(acks, at);
+  at = to.writeInt32BE(timeout, at);
+  at = to.writeInt32BE(topicData.length, at);
+  let next = 0;
+  const producer = { id: BigInt(String(producerId)), epoch: producerEpoch, transactional: Boolean(transactionalId) };
+  for (const { topic, partitions } of topicData) {
+    at = writeText(to, at, topic);
+    at = to.writeInt32BE(partitions.length, at);
+    for (const { partition, firstSequence = 0 } of partitions) {
+      const batch = batches[next++];
+      at = to.writeInt32BE(partition, at);
+      at = to.writeInt32BE(BATCH_HEAD_BYTES + batch.bytes, at);
+      at = writeBatch(to, at, { ...producer, batch, firstSequence, now });
+    }
+  }
+  return { buf: to, buffer: to };
+}
+
+/** The library compares times as texts; null where it encodes a record of them itself. */
+function measured(messages: readonly MessageToEncode[], now: number): MeasuredBatch | null {
+  let first: string | number = now;
+  let last: string | number = now;
+  let timed = false;
+  for (const { timestamp } of messages) {
+    if (timestamp === null || timestamp === undefined) continue;
+    if (!timed || timestamp < (first as string)) first = timestamp;
+    if (!timed || timestamp > (last as string)) last = timestamp;
+    timed = true;
+  }
+  const from = Number(first);
+  const sizes = new Int32Array(NUMBERS_PER_MESSAGE * messages.length);
+  let bytes = 0;
+  for (let i = 0; i < messages.length; i++) {
+    const { key = null, value, timestamp, headers } = messages[i];
+    const delta = Number(timestamp || now) - from;
+    if (!(Math.abs(delta) < DELTA_MAX) || !Number.isInteger(delta)) return null;
+    if (headers !== undefined) for (const _ in headers) return null;
+    const [keyBytes, valueBytes] = [lengthOf(key), lengthOf(value)];
+    const body = 1 + varlongSize(delta) + varintSize(i) + sizeWith(keyBytes) + sizeWith(valueBytes) + 1;
+    sizes.set([keyBytes, valueBytes, body], NUMBERS_PER_MESSAGE * i);
+    bytes += varintSize(body) + body;
+  }
+  return { messages, sizes, bytes, first, last };
+}
+
+function writeBatch(
+  to: Buffer,
+  from: number,
+  of: {
+    readonly batch: MeasuredBatch;
+    readonly id: bigint;
+    readonly epoch: number;
+    readonly transactional: boolean;
+    readonly firstSequence: number;
+    readonly now: number;
+  },
+): number {
+  const { messages, sizes, first, last, bytes } = of.batch;
+  let at = to.writeBigInt64BE(0n, from);
+  at = to.writeInt32BE(BATCH_HEAD_BYTES - BODY_AT + bytes, at);
+  at = to.writeInt32BE(0, at);
+  at = to.writeInt8(MAGIC, at);
+  // The checksum's place.
+  at += 4;
+  at = to.writeInt16BE(of.transactional ? TRANSACTION_FLAG : 0, at);
+  at = to.writeInt32BE(messages.length - 1, at);
+  at = to.writeBigInt64BE(BigInt(first), at);
+  at = to.writeBigInt64BE(BigInt(last), at);
+  at = to.writeBigInt64BE(of.id, at);
+  at = to.writeInt16BE(of.epoch, at);
+  at = to.writeInt32BE(of.firstSequence, at);
+  at = to.writeInt32BE(messages.length, at);
+  const begin = Number(first);
+  for (let i = 0; i < messages.length; i++) {
+    const { key = null, value, timestamp } = messages[i];
+    at = writeVarint(to, at, sizes[NUMBERS_PER_MESSAGE * i + 2]);
+    to[at++] = 0;
+    at = writeVarlong(to, at, Number(timestamp || of.now) - begin);
+    at = writeVarint(to, at, i);
+    at = writePart(to, at, key, sizes[NUMBERS_PER_MESSAGE * i]);
+    at = writePart(to, at, value, sizes[NUMBERS_PER_MESSAGE * i + 1]);
+    to[at++] = 0;
+  }
+  to.writeUInt32BE(crc32c(to.subarray(from + CRC_AT + 4, at)), from + CRC_AT);
+  return at;
+}
+
+/** In UTF-8, without the two bytes of its length. */
+function textBytes(text: string | null): number {
+  return text === null ? 0 : Buffer.byteLength(text);
+}
+
+function writeText(to: Buffer, from: number, text: string | null): number {
+  const at = to.writeInt16BE(text === null ? -1 : textBytes(text), from);
+  return text === null ? at : at + to.write(text, at);
+}
+
 /** The head of the batch at `at`; null where the bytes end before it does, as those of a fetch may. */
 export function readBatchHead(bytes: Buffer, at: number): BatchHead | null {
   const end = at + BODY_AT + bytes.readInt32BE(at + LENGTH_AT);
@@ -129,7 +289,7 @@ export function readRecords(
   of: { readonly count: number; readonly context: BatchContext },
 ): DecodedRecord[] {
   const { count, context } = of;
-  const { firstOffset, firstTimestamp, maxTimestamp, isControlBatch, magicByte } = context;
+  const { firstOffset, firstTimestamp, maxTimestamp } = context;
   const first = { offset: Number(firstOffset), time: Number(firstTimestamp) };
   const appended = context.timestampType === 1 && maxTimestamp !== "" ? maxTimestamp : null;
   const records = new Array<DecodedRecord>(Math.max(0, count));
@@ -138,24 +298,83 @@ export function readRecords(
     const length = reader.varint();
     const end = reader.at + length;
     const attributes = bytes.readInt8(reader.at++);
-    const timestamp = reader.timestamp(first.time, firstTimestamp);
-    const offset = String(first.offset + reader.varint());
-    const key = reader.part();
-    const value = reader.part();
-    records[i] = {
-      magicByte,
-      attributes,
-      timestamp: appended ?? timestamp,
-      offset,
-      key,
-      value,
-      headers: reader.headers(),
-      isControlRecord: isControlBatch,
-      batchContext: context,
-    };
+    const time = reader.time(first.time, firstTimestamp);
+    const offset = first.offset + reader.varint();
+    records[i] = new RecordInBatch(bytes, { context, attributes, offset, time: appended ?? time, partsAt: reader.at });
     reader.at = end;
   }
   return records;
+}
+
+/**
+ * A record whose parts are looked up in its batch when they are asked for: some hundred thousand wait at once, and a buffer for each key and value
+ * was half of what the collector moved.
+ */
+export class RecordInBatch implements DecodedRecord {
+  readonly attributes: number;
+  readonly batchContext: BatchContext;
+  private readonly bytes: Buffer;
+  /** The offset and the time as numbers; a text where no double says the time. */
+  readonly place: number;
+  readonly time: number | string;
+  private readonly partsAt: number;
+
+  constructor(
+    bytes: Buffer,
+    of: {
+      readonly context: BatchContext;
+      readonly attributes: number;
+      readonly offset: number;
+      readonly time: number | string;
+      readonly partsAt: number;
+    },
+  ) {
+    this.bytes = bytes;
+    this.attributes = of.attributes;
+    this.batchContext = of.context;
+    this.place = of.offset;
+    this.time = of.time;
+    this.partsAt = of.partsAt;
+  }
+
+  get magicByte(): number {
+    return this.batchContext.magicByte;
+  }
+
+  get isControlRecord(): boolean {
+    return this.batchContext.isControlBatch;
+  }
+
+  get offset(): string {
+    return String(this.place);
+  }
+
+  get timestamp(): string {
+    return String(this.time);
+  }
+
+  get key(): Buffer | null {
+    return new Reader(this.bytes, this.partsAt).part();
+  }
+
+  get value(): Buffer | null {
+    const reader = new Reader(this.bytes, this.partsAt);
+    reader.skip();
+    return reader.part();
+  }
+
+  get headers(): Record<string, unknown> {
+    const reader = new Reader(this.bytes, this.partsAt);
+    reader.skip();
+    reader.skip();
+    return reader.headers();
+  }
+
+  /** Bytes of key and value. */
+  get partsBytes(): number {
+    const reader = new Reader(this.bytes, this.partsAt);
+    return reader.skip() + reader.skip();
+  }
 }
 
 class Reader {
@@ -179,8 +398,8 @@ class Reader {
     return (value >>> 1) ^ -(value & 1);
   }
 
-  /** The batch's first time, and what the record says it is later. */
-  timestamp(first: number, firstText: string): string {
+  /** The batch's first time, and what the record says it is later; a text where no double says it. */
+  time(first: number, firstText: string): number | string {
     const { bytes, at } = this;
     let value = 0;
     let power = 1;
@@ -194,11 +413,18 @@ class Reader {
       const delta = value % 2 === 0 ? value / 2 : -(value + 1) / 2;
       const time = first + delta;
       return Number.isSafeInteger(time) && Number.isSafeInteger(first)
-        ? String(time)
+        ? time
         : String(BigInt(firstText) + BigInt(delta));
     }
     this.at = at;
     return String(BigInt(firstText) + this.bigVarlong());
+  }
+
+  /** Passes a part by; gives its length. */
+  skip(): number {
+    const length = Math.max(0, this.varint());
+    this.at += length;
+    return length;
   }
 
   /** Length and bytes; null where the length is -1. */

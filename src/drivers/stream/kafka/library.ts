@@ -5,14 +5,20 @@ import {
   crc32c,
   type DecodedRecord,
   type EncodedRecord,
+  encodeProduce,
   encodeRecord,
   murmur2,
+  type ProduceToEncode,
   type RecordToEncode,
   readBatchHead,
   readRecords,
 } from "./codec.ts";
 
 type Library = typeof import("kafkajs");
+/** A request of kafkajs, whose body is made when it is sent. */
+interface LibraryRequest {
+  encode(): Promise<EncodedRecord>;
+}
 type EncodeRecord = (record: RecordToEncode) => EncodedRecord;
 /** A decoder of kafkajs: bytes, and how many of them are read. */
 interface Decoder {
@@ -63,6 +69,13 @@ function replaceParts(): void {
   replace<EncodeRecord>(
     "protocol/recordBatch/record/v0",
     (original) => (record) => encodeRecord(record) ?? original(record),
+  );
+  replace<(request: ProduceToEncode) => LibraryRequest>(
+    "protocol/requests/produce/v3/request",
+    (original) => (request) => {
+      const theirs = original(request);
+      return { ...theirs, encode: async () => encodeProduce(request, Date.now()) ?? theirs.encode() };
+    },
   );
   replace<(bytes: Uint8Array) => number>("protocol/recordBatch/crc32C", () => (bytes) => crc32c(bytes));
   replace<(grouping: Grouping) => object>(

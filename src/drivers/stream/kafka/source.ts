@@ -1,10 +1,11 @@
 // A member of a Kafka group: what it was assigned is buffered by partition, within bounds, and taken from there.
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Admin, Consumer, EachBatchPayload } from "kafkajs";
+import type { Admin, Consumer, EachBatchPayload, KafkaMessage } from "kafkajs";
 import { SentinelError } from "../../../core/errors.ts";
 import type { Assignment, Span, StreamRecord, StreamSource, SubscribeOptions } from "../../../ports/stream.ts";
 import { committedOf, type RawMessage } from "./aborted.ts";
 import type { CallLimits, KafkaClient } from "./client.ts";
+import { RecordInBatch } from "./codec.ts";
 import { kafkaError } from "./errors.ts";
 
 interface SourceInput extends SubscribeOptions {
@@ -248,12 +249,12 @@ class KafkaSource implements StreamSource {
     // Neither is in its types.
     const { rawMessages = [], fetchedOffset = "0" } = batch as { rawMessages?: RawMessage[]; fetchedOffset?: string };
     const messages = committedOf(rawMessages, { fetchedOffset, kept: batch.messages });
-    for (const { offset: written, timestamp, key, value } of messages) {
-      const offset = Number(written);
-      if (offset < waiting.next) continue;
-      waiting.next = offset + 1;
-      waiting.bytes += (key?.length ?? 0) + (value?.length ?? 0);
-      waiting.records.push({ partition, offset, next: offset + 1, timestamp: timeOf(timestamp), key, value });
+    for (const message of messages) {
+      const record = new WaitingRecord(partition, message);
+      if (record.offset < waiting.next) continue;
+      waiting.next = record.next;
+      waiting.bytes += record.size;
+      waiting.records.push(record);
     }
     this.passed(waiting, Number(batch.lastOffset()) + 1);
     if (waiting.records.length < WAITING_MAX && waiting.bytes < WAITING_BYTES_MAX) return;
@@ -331,8 +332,41 @@ class KafkaSource implements StreamSource {
   }
 }
 
+/** A record whose key and value are looked up in its fetch when it is judged. */
+class WaitingRecord implements StreamRecord {
+  readonly partition: number;
+  readonly offset: number;
+  readonly next: number;
+  readonly timestamp: number | null;
+  private readonly message: KafkaMessage;
+
+  constructor(partition: number, message: KafkaMessage) {
+    // One that the library decoded itself has texts alone.
+    const isOurs = message instanceof RecordInBatch;
+    this.partition = partition;
+    this.offset = isOurs ? message.place : Number(message.offset);
+    this.next = this.offset + 1;
+    this.timestamp = timeOf(isOurs ? message.time : message.timestamp);
+    this.message = message;
+  }
+
+  get key(): Uint8Array | null {
+    return this.message.key;
+  }
+
+  get value(): Uint8Array | null {
+    return this.message.value;
+  }
+
+  get size(): number {
+    const { message } = this;
+    if (message instanceof RecordInBatch) return message.partsBytes;
+    return (message.key?.length ?? 0) + (message.value?.length ?? 0);
+  }
+}
+
 /** Kafka writes -1 where a record has no time. */
-function timeOf(timestamp: string): number | null {
+function timeOf(timestamp: number | string): number | null {
   const time = Number(timestamp);
   return time >= 0 ? time : null;
 }
