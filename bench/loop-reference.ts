@@ -11,7 +11,7 @@ import type { LearningBasis } from "../src/lifecycle/train/basis.ts";
 import { continueModels } from "../src/lifecycle/train/continue.ts";
 import { type Fitted, fitModels, type StartModel, scoresOf } from "../src/lifecycle/train/fit.ts";
 import { judgedRows } from "../src/lifecycle/train/judge.ts";
-import { columnKinds } from "../src/lifecycle/train/kinds.ts";
+import { columnKinds, habitColumns } from "../src/lifecycle/train/kinds.ts";
 import { NO_FEATURES } from "../src/lifecycle/train/policy.ts";
 import { refit } from "../src/lifecycle/train/refit.ts";
 import { type Split, splitAfter, splitByTime } from "../src/lifecycle/train/split.ts";
@@ -120,7 +120,17 @@ async function weekOf(world: World, at: number, before: Chain | null): Promise<W
   const kinds = columnKinds(plan.spec, pipeline);
   const amounts = new Float64Array(x.rows);
   const cards = cardsOf(source.table, pipeline);
-  const how = { kinds, amounts, cards, features: NO_FEATURES, pipeline, seed, threads: THREADS, report: SILENT };
+  const how = {
+    kinds,
+    habits: habitColumns(plan.spec),
+    amounts,
+    cards,
+    features: NO_FEATURES,
+    pipeline,
+    seed,
+    threads: THREADS,
+    report: SILENT,
+  };
   const basisOf = (split: Split): LearningBasis => {
     return { source, split, x, plan, rows: judgedRows(source, split.evaluate.rows, pipeline), seed };
   };

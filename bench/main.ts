@@ -7,7 +7,7 @@ import type { Bench } from "./bench.ts";
 const BENCHES: Readonly<Record<string, { readonly purpose: string; load(): Promise<Bench> }>> = {
   quality: {
     purpose:
-      "detection on the Fraud Detection Handbook's protocol, with its features and with ours; --oracle: beside a judge who knows the simulated world; --ablation: what each group of features is worth and costs; --cell second, sparkov or paysim: on tables of our own making; --cell tuning: what a search for parameters gains later",
+      "detection on the Fraud Detection Handbook's protocol, with its features and with ours; --oracle: beside a judge who knows the simulated world; --ablation: what each group of features is worth and costs; --cell second, sparkov or paysim: on tables of our own making; --cell tuning: what a search for parameters gains later; --cell withheld: a kind of fraud that no label has shown; --cell decisions: what thresholds promise and keep; --cell ideas: other ways to learn, before the test folds; --cell sequences: a recurrent state per card beside the windows",
     load: async () => (await import("./quality.ts")).bench,
   },
   validate: {
@@ -101,7 +101,7 @@ const BENCHES: Readonly<Record<string, { readonly purpose: string; load(): Promi
   },
   policy: {
     purpose:
-      "eight weeks of review policies (highest score, expected loss, with exploration) and what their models find later; --cell reviewed",
+      "eight weeks of review policies (highest score, expected loss, with exploration) and what their models find later; --cell reviewed; --cell twoLabels: investigators' and delayed labels apart or in one pool",
     load: async () => (await import("./policy.ts")).bench,
   },
   rules: {

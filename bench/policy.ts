@@ -9,10 +9,13 @@ import { labelsOf, timesOf } from "../src/lifecycle/data/source.ts";
 import { vectorsOf } from "../src/lifecycle/data/vectors.ts";
 import { type Fitted, fitModels, scoresOf } from "../src/lifecycle/train/fit.ts";
 import { judgedRows } from "../src/lifecycle/train/judge.ts";
-import { columnKinds } from "../src/lifecycle/train/kinds.ts";
+import { columnKinds, habitColumns } from "../src/lifecycle/train/kinds.ts";
 import { NO_FEATURES } from "../src/lifecycle/train/policy.ts";
 import { cardPrecision } from "../src/metrics/cards.ts";
 import { AVERAGE_PRECISION } from "../src/metrics/ranked.ts";
+import { scoreMatrix } from "../src/ml/gbdt/score.ts";
+import { gbdtParams } from "../src/ml/gbdt/train/params.ts";
+import { trainGbdt } from "../src/ml/gbdt/train/train.ts";
 import { type Matrix, takeMatrixRows } from "../src/ml/matrix.ts";
 import { loadPipeline, type Pipeline } from "../src/pipeline/pipeline.ts";
 import type { Bench, Figures } from "./bench.ts";
@@ -38,9 +41,22 @@ const EXPLORED = 0.1;
 const CALIBRATED_SHARE = 0.2;
 const THREADS = 2;
 
-/** `delayed`: what nobody reviewed is known after the delay, as chargebacks are. `reviewed`: it never is, and counts as genuine. */
-const CELLS = ["delayed", "reviewed"] as const;
+/**
+ * `delayed`: what nobody reviewed is known after the delay, as chargebacks are. `reviewed`: it never is, and counts as genuine. `twoLabels`: as
+ * `delayed`, by one policy, with the two kinds of labels learned in one pool, or apart and averaged.
+ */
+const CELLS = ["delayed", "reviewed", "twoLabels"] as const;
 type Cell = (typeof CELLS)[number];
+
+/**
+ * What a model learns from. `pool`: all labels that are known. `apart`: one model of the delayed labels and one of the investigators', whose probabilities are
+ * averaged (Dal Pozzolo et al. 2015). `lateOnly`: the delayed ones alone, as if reviews taught nothing.
+ */
+const LEARNERS = ["pool", "apart", "lateOnly"] as const;
+type Learner = (typeof LEARNERS)[number];
+
+/** Reviews below which there is no model of them, and of each class of them. */
+const FEEDBACK_MIN = { rows: 300, ofEach: 30 } as const;
 
 /** How the reviews of a day are chosen: by what, and which share of them by chance. */
 const POLICIES = {
@@ -63,9 +79,10 @@ export const bench: Bench = {
     print(
       `${world.table.rows} transactions; ${WEEKS} weeks of ${REVIEWS} cards a day, trained every week, judged on the ${LATER_DAYS} days after (${cell})`,
     );
+    if (cell === "twoLabels") return await measureLearners(world, print);
     const lives = new Map<Policy, Life>();
     for (const name of NAMES) {
-      const life = await live(world, name);
+      const life = await live(world, { name, learner: "pool" });
       lives.set(name, life);
       print(
         `${name}: ${life.frauds} frauds in ${life.reviews} reviews, ${Math.round(life.prevented)} of money; ${life.learnedFrauds} frauds to learn from at the end`,
@@ -94,12 +111,38 @@ export const bench: Bench = {
   },
 };
 
+/** Lives by one policy and several ways to learn, compared on every day after the first week of reviews. */
+async function measureLearners(world: World, print: (line: string) => void): Promise<Figures> {
+  const lives = new Map<Learner, Life>();
+  for (const learner of LEARNERS) lives.set(learner, await live(world, { name: "highestScore", learner }));
+  const first = lives.get(LEARNERS[0])!;
+  const figures: Record<string, Figures | number> = { weeks: WEEKS, reviewsPerDay: REVIEWS };
+  for (const learner of LEARNERS) {
+    const life = lives.get(learner)!;
+    const [ap, cp] = compared(world, { first, life });
+    figures[learner] = {
+      fraudsReviewed: life.frauds,
+      averagePrecision: ap.observedB,
+      cardPrecision100: cp.observedB,
+      ...(learner === LEARNERS[0]
+        ? {}
+        : { averagePrecisionOverPool: intervalOf(ap), cardPrecision100OverPool: intervalOf(cp) }),
+    };
+    const over = learner === LEARNERS[0] ? "" : `; over one pool ${text(ap)} and ${text(cp)} (95 %, by card and day)`;
+    print(
+      `${learner}: ${life.frauds} frauds in ${life.reviews} reviews; AP ${ap.observedB.toFixed(4)}, CP@100 ${cp.observedB.toFixed(4)}${over}`,
+    );
+  }
+  return figures;
+}
+
 interface World {
   readonly cell: Cell;
   readonly table: Table;
   readonly x: Matrix;
   readonly pipeline: Pipeline;
   readonly kinds: ReturnType<typeof columnKinds>;
+  readonly habits: Int32Array;
   readonly seed: number;
   readonly y: Uint8Array;
   readonly card: Int32Array;
@@ -127,7 +170,19 @@ async function worldOf(all: Table, cell: Cell, seed: number): Promise<World> {
   const rows = Int32Array.from({ length: table.rows }, (_, row) => row);
   const { y, card, amount, time } = judgedRows({ path: "", hash: "", table }, rows, pipeline);
   const day = Int32Array.from(time, (at) => Math.floor(at / DAY_MS) - from);
-  return { cell, table, x, pipeline, kinds: columnKinds(plan.spec, pipeline), seed, y, card, amount, day };
+  return {
+    cell,
+    table,
+    x,
+    pipeline,
+    kinds: columnKinds(plan.spec, pipeline),
+    habits: habitColumns(plan.spec),
+    seed,
+    y,
+    card,
+    amount,
+    day,
+  };
 }
 
 /** What eight weeks of a policy came to. */
@@ -139,20 +194,30 @@ interface Life {
   readonly prevented: number;
   /** Frauds that the last model learned from. */
   readonly learnedFrauds: number;
-  /** Scores of the last model on the later days' rows. */
-  readonly later: Float64Array;
+  /** The first day that is judged. */
+  readonly judgedFrom: number;
+  /** Scores of the rows of that day and all after it, each by the model of its day. */
+  readonly judged: Float64Array;
 }
 
-async function live(world: World, name: Policy): Promise<Life> {
+async function live(
+  world: World,
+  { name, learner }: { readonly name: Policy; readonly learner: Learner },
+): Promise<Life> {
   const random = new Random(world.seed);
   const reviewed = new Set<number>();
+  const judged: number[] = [];
   let begin = HISTORY_DAYS + BEGIN_DAYS + DELAY_DAYS;
   let frauds = 0;
   let prevented = 0;
-  let model = await fitted(world, { until: begin, reviewed });
+  let model = await learned(world, { until: begin, reviewed, learner });
+  // Ways to learn are judged by each model's own days; policies by the last model, which has seen all of its reviews.
+  const judgedFrom = world.cell === "twoLabels" ? begin + WEEK_DAYS : DAYS - LATER_DAYS;
   for (let week = 0; week < WEEKS; week++) {
     for (let day = begin; day < begin + WEEK_DAYS; day++) {
-      for (const row of chosen(world, { name, day, model: model.fitted, random })) {
+      const scores = model.score(rowsOfDays(world, day, day + 1));
+      if (day >= judgedFrom) judged.push(...scores);
+      for (const row of chosen(world, { name, day, scores, random })) {
         reviewed.add(row);
         if (world.y[row] !== 1) continue;
         frauds++;
@@ -160,21 +225,32 @@ async function live(world: World, name: Policy): Promise<Life> {
       }
     }
     begin += WEEK_DAYS;
-    model = await fitted(world, { until: begin, reviewed });
+    model = await learned(world, { until: begin, reviewed, learner });
   }
-  const later = rowsOfDays(world, begin, begin + LATER_DAYS);
-  const { scores } = scoresOf(model.fitted, takeMatrixRows(world.x, later));
-  return { reviews: reviewed.size, frauds, prevented, learnedFrauds: model.frauds, later: Float64Array.from(scores) };
+  for (let day = begin; day < begin + LATER_DAYS; day++) judged.push(...model.score(rowsOfDays(world, day, day + 1)));
+  return {
+    reviews: reviewed.size,
+    frauds,
+    prevented,
+    learnedFrauds: model.frauds,
+    judgedFrom,
+    judged: Float64Array.from(judged),
+  };
 }
 
 /** The rows that are reviewed on a day, one per card: most by the policy, its share drawn evenly from all others. */
 function chosen(
   world: World,
-  of: { readonly name: Policy; readonly day: number; readonly model: Fitted; readonly random: Random },
+  of: {
+    readonly name: Policy;
+    readonly day: number;
+    readonly scores: Float32Array | Float64Array;
+    readonly random: Random;
+  },
 ): readonly number[] {
   const { by, explored } = POLICIES[of.name];
+  const { scores } = of;
   const rows = rowsOfDays(world, of.day, of.day + 1);
-  const { scores } = scoresOf(of.model, takeMatrixRows(world.x, rows));
   const worth = Float64Array.from(rows, (row, at) => by(scores[at], world.amount[row]));
   const order = Array.from(rows.keys()).sort((a, b) => worth[b] - worth[a] || a - b);
   const cards = new Set<number>();
@@ -194,17 +270,64 @@ function chosen(
   return taken;
 }
 
+/** What is known at the begin of a day. */
+interface Known {
+  readonly until: number;
+  readonly reviewed: ReadonlySet<number>;
+}
+
+interface Learned {
+  /** Probabilities of fraud of some rows. */
+  score(rows: Int32Array): Float32Array | Float64Array;
+  /** Frauds that it learned from. */
+  readonly frauds: number;
+}
+
+async function learned(world: World, { learner, ...known }: Known & { readonly learner: Learner }): Promise<Learned> {
+  const none = new Set<number>();
+  const late = await fitted(world, learner === "pool" ? known : { ...known, reviewed: none });
+  const scored = (rows: Int32Array): Float32Array | Float64Array =>
+    scoresOf(late.fitted, takeMatrixRows(world.x, rows)).scores;
+  const feedback = learner === "apart" ? feedbackModel(world, known) : null;
+  if (feedback === null) return { score: scored, frauds: late.frauds };
+  return {
+    frauds: late.frauds,
+    score(rows) {
+      const ofReviews = feedback(rows);
+      return Float64Array.from(scored(rows), (score, at) => (score + ofReviews[at]) / 2);
+    },
+  };
+}
+
+/** Probabilities by trees that learned the reviewed rows alone, of as many days as the other model has; null while these are too few. */
+function feedbackModel(
+  { day, x, y, pipeline, kinds, seed }: World,
+  { until, reviewed }: Known,
+): ((rows: Int32Array) => Float64Array) | null {
+  const from = until - LEARNED_DAYS - DELAY_DAYS;
+  const rows = Int32Array.from(reviewed)
+    .filter((row) => day[row] >= from && day[row] < until)
+    .sort();
+  const labels = Uint8Array.from(rows, (row) => y[row]);
+  const frauds = labels.reduce((sum, label) => sum + label, 0);
+  if (rows.length < FEEDBACK_MIN.rows || Math.min(frauds, rows.length - frauds) < FEEDBACK_MIN.ofEach) return null;
+  // So few rows leave none to stop early by: fewer, shallower trees instead.
+  const params = { ...gbdtParams(pipeline.modelParameters), trees: 100, depthMax: 3, earlyStoppingRounds: 0 };
+  const { model } = trainGbdt({ x: takeMatrixRows(x, rows), y: labels, kinds, params, seed });
+  return (later) => scoreMatrix(model, takeMatrixRows(x, later)).map((margin) => 1 / (1 + Math.exp(-margin)));
+}
+
 /** A model of what is known at the begin of a day: old rows by their late labels, newer ones where somebody looked. */
 async function fitted(
   world: World,
-  { until, reviewed }: { readonly until: number; readonly reviewed: ReadonlySet<number> },
+  { until, reviewed }: Known,
 ): Promise<{ readonly fitted: Fitted; readonly frauds: number }> {
-  const { cell, day, x, y, table, pipeline, kinds, seed } = world;
+  const { cell, day, x, y, table, pipeline, kinds, habits, seed } = world;
   // Of the days before anybody reviewed all labels come, whatever the cell: there has to be a first model, and a week to calibrate the second on.
-  const knownTo = cell === "delayed" ? until - DELAY_DAYS : HISTORY_DAYS + BEGIN_DAYS + DELAY_DAYS;
+  const knownTo = cell !== "reviewed" ? until - DELAY_DAYS : HISTORY_DAYS + BEGIN_DAYS + DELAY_DAYS;
   const rows = Int32Array.from(day.keys()).filter((row) => {
     if (day[row] < Math.max(HISTORY_DAYS, until - LEARNED_DAYS - DELAY_DAYS) || day[row] >= until) return false;
-    return cell === "delayed"
+    return cell !== "reviewed"
       ? day[row] < knownTo || reviewed.has(row)
       : day[row] < until - DELAY_DAYS || reviewed.has(row);
   });
@@ -231,23 +354,22 @@ async function fitted(
   const report = { line: () => {}, progress: () => {} };
   const { amount: amounts, card: cards } = world;
   const rest = { features: NO_FEATURES, pipeline, seed, threads: THREADS, report };
-  const model = await fitModels(x, labels, { kinds, split, amounts, cards, ...rest });
+  const model = await fitModels(x, labels, { kinds, habits, split, amounts, cards, ...rest });
   return { fitted: model, frauds: train.filter((row) => labels[row] === 1 && y[row] === 1).length };
 }
 
-/** Average precision and CP@100 of both models on the later days, and the difference between them. */
+/** Average precision and CP@100 of both lives on the days that are judged, and the difference between them. */
 function compared(
   world: World,
   { first, life }: { readonly first: Life; readonly life: Life },
 ): readonly PairedInterval[] {
-  const begin = DAYS - LATER_DAYS;
-  const rows = rowsOfDays(world, begin, begin + LATER_DAYS);
+  const rows = rowsOfDays(world, first.judgedFrom, DAYS);
   return pairedBootstraps({
     y: Uint8Array.from(rows, (row) => world.y[row]),
     card: rows.map((row) => world.card[row]),
     day: rows.map((row) => world.day[row]),
-    a: first.later,
-    b: life.later,
+    a: first.judged,
+    b: life.judged,
     seed: world.seed,
     resamples: 200,
     metrics: [AVERAGE_PRECISION, cardPrecision(REVIEWS)],

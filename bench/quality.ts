@@ -4,6 +4,8 @@ import { hiddenTruth } from "../src/lifecycle/simulate/days.ts";
 import { measureAblation } from "./ablation.ts";
 import { assessor, type Choice, LABEL_DELAY_MS, labelledOf, qualityText, type Task, vectorsOf } from "./assess.ts";
 import type { Bench, BenchOptions, Figures } from "./bench.ts";
+import { measureDecisions } from "./decisions.ts";
+import { measureIdeas } from "./ideas.ts";
 import { oracleScores } from "./oracle.ts";
 import {
   cutFold,
@@ -15,8 +17,10 @@ import {
   qualityOf,
   simplestWithinError,
 } from "./protocol.ts";
+import { measureSequences } from "./sequences.ts";
 import { measureTuning } from "./tuning.ts";
 import { measureUnknownTable } from "./unknown-tables.ts";
+import { measureWithheld } from "./withheld.ts";
 import { canonical, loadFeatures, loadTransactions, simulated } from "./workspace.ts";
 
 const SPECS = ["handbook", "card"] as const;
@@ -41,6 +45,10 @@ const GRID = [...SINGLE, ...AVERAGED];
 export const bench: Bench = {
   async run(options) {
     if (options.cell === "tuning") return { tuning: await measureTuning(options) };
+    if (options.cell === "withheld") return { withheld: await measureWithheld(options) };
+    if (options.cell === "sequences") return { sequences: await measureSequences(options) };
+    if (options.cell === "ideas") return { ideas: await measureIdeas(await loadTransactions(options), options) };
+    if (options.cell === "decisions") return { decisions: await measureDecisions(options) };
     if (options.cell !== undefined) return { [options.cell]: await measureUnknownTable(options.cell, options) };
     const table = options.oracle ? canonical(simulated(options.seed)) : await loadTransactions(options);
     if (options.ablation) return { ablation: await measureAblation(table, options) };

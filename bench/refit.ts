@@ -8,7 +8,7 @@ import { cardsOf, labelsOf, type Source, timesOf } from "../src/lifecycle/data/s
 import { vectorsOf } from "../src/lifecycle/data/vectors.ts";
 import { type Fitted, fitModels, scoresOf } from "../src/lifecycle/train/fit.ts";
 import { judgedRows } from "../src/lifecycle/train/judge.ts";
-import { columnKinds } from "../src/lifecycle/train/kinds.ts";
+import { columnKinds, habitColumns } from "../src/lifecycle/train/kinds.ts";
 import { NO_FEATURES } from "../src/lifecycle/train/policy.ts";
 import { refit } from "../src/lifecycle/train/refit.ts";
 import { splitByTime } from "../src/lifecycle/train/split.ts";
@@ -42,7 +42,14 @@ export const bench: Bench = {
     const folds: Fold[] = [];
     for (const days of CUT_DAYS) {
       const fold = await foldAt(
-        { table, x, pipeline, seed: options.seed, kinds: columnKinds(plan.spec, pipeline) },
+        {
+          table,
+          x,
+          pipeline,
+          seed: options.seed,
+          kinds: columnKinds(plan.spec, pipeline),
+          habits: habitColumns(plan.spec),
+        },
         end - days * DAY_MS,
       );
       folds.push(fold);
@@ -93,11 +100,12 @@ interface World {
   readonly pipeline: Pipeline;
   readonly seed: number;
   readonly kinds: ReturnType<typeof columnKinds>;
+  readonly habits: Int32Array;
 }
 
 /** Trains on the rows before a time, as `sentinel train --refit` does, and compares on the days after it. */
 async function foldAt(world: World, at: number): Promise<Fold> {
-  const { pipeline, seed, kinds } = world;
+  const { pipeline, seed, kinds, habits } = world;
   const allTimes = timesOf(world.table, pipeline);
   const rowsBetween = (from: number, to: number): Int32Array =>
     Int32Array.from(allTimes.keys()).filter((row) => allTimes[row] >= from && allTimes[row] < to);
@@ -109,6 +117,7 @@ async function foldAt(world: World, at: number): Promise<Fold> {
   const report = { line: () => {}, progress: () => {} };
   const judged = await fitModels(x, labels, {
     kinds,
+    habits,
     split,
     amounts: new Float64Array(x.rows),
     cards: cardsOf(source.table, pipeline),

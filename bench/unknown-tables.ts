@@ -49,7 +49,7 @@ export async function measureUnknownTable(name: string, options: BenchOptions): 
   const { print, seed } = options;
   if (!Object.hasOwn(UNKNOWN_TABLES, name)) {
     throw new SentinelError("cli.usage", `--cell: there is no cell ${JSON.stringify(name)}`, {
-      hint: `give one of ${Object.keys(UNKNOWN_TABLES).join(", ")}, or tuning`,
+      hint: `give one of ${Object.keys(UNKNOWN_TABLES).join(", ")}, tuning, withheld, decisions, ideas or sequences`,
     });
   }
   const cell = UNKNOWN_TABLES[name];

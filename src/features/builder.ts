@@ -25,6 +25,7 @@ import type {
   SinceFraudFeature,
   TimeFeature,
   TimePart,
+  TwoHopsFeature,
   WindowFeature,
 } from "./definition.ts";
 import { EVENT_TIME } from "./definition.ts";
@@ -101,6 +102,17 @@ export interface FeatureBuilder<C extends DeclaredColumns> {
     what: Pick<NeighboursFeature, "measure" | "empty"> &
       Key<C> & { readonly column: AnyOf<C>; readonly window: Duration; readonly delay?: Duration },
   ): NeighboursFeature;
+  /** See {@link TwoHopsFeature}. */
+  twoHops(
+    name: string,
+    what: Pick<TwoHopsFeature, "aggregate" | "empty"> &
+      Key<C> & {
+        readonly through: KeyOf<C>;
+        readonly within: Duration;
+        readonly window: Duration;
+        readonly delay?: Duration;
+      },
+  ): TwoHopsFeature;
   /** See {@link FraudValueFeature}. */
   fraudValue(
     name: string,
@@ -211,6 +223,13 @@ export function declareColumns<const C extends DeclaredColumns>(columns: C): Fea
     newValues: (name, what) => ({ kind: "new-values", name, ...what, key: keyColumns(what.key) }),
     movement: (name, what) => ({ kind: "movement", name, ...what, key: keyColumns(what.key) }),
     neighbours: (name, what) => ({ kind: "neighbours", name, ...what, key: keyColumns(what.key) }),
+    twoHops: (name, what) => ({
+      kind: "two-hops",
+      name,
+      ...what,
+      key: keyColumns(what.key),
+      through: keyColumns(what.through),
+    }),
     fraudValue: (name, what) => ({ kind: "fraud-value", name, ...what, key: keyColumns(what.key) }),
     fraudRun: (name, what) => ({ kind: "fraud-run", name, ...what, key: keyColumns(what.key) }),
     multiple: (name, what) => ({ kind: "multiple", name, ...what, key: keyColumns(what.key) }),

@@ -25,7 +25,7 @@ export interface KeyPass {
 
 /**
  * The passes of a plan in order. A row must go through all of them, and through each with all rows of its key in time order. Errors:
- * features.spec-invalid, where a feature looks for a key's history in other columns: those rows are in another partition.
+ * features.spec-invalid, where a feature looks for a key's history in other columns, or through another key: those rows are in another partition.
  */
 export function keyPasses(plan: FeaturePlan): readonly KeyPass[] {
   const { steps, series } = plan;
@@ -36,6 +36,14 @@ export function keyPasses(plan: FeaturePlan): readonly KeyPass[] {
       "features.spec-invalid",
       `feature ${name} looks for its key among the values of other columns, whose rows are in other partitions`,
       { hint: "an engine computes features of a row's own keys: leave `history` out, or compute on one machine" },
+    );
+  }
+  const hop = plan.spec.features.find(({ kind }) => kind === "two-hops");
+  if (hop !== undefined) {
+    throw new SentinelError(
+      "features.spec-invalid",
+      `feature ${hop.name} counts known frauds of another key, whose rows are in other partitions`,
+      { hint: "an engine computes features of a row's own keys: leave two hops out, or compute on one machine" },
     );
   }
   const all = Int32Array.from(plan.names, (_, feature) => feature);

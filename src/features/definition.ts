@@ -177,6 +177,27 @@ export interface NeighboursFeature {
   readonly empty?: number;
 }
 
+/**
+ * Two hops: over the key's earlier transactions in (t − delay − window, t − delay], how many frauds of their other key `through` were known when each came, of
+ * its transactions anywhere in the `within` before. With the key a terminal and `through` the card: how often its visitors had known frauds. A visit counts as what
+ * was known at its time, so no later label moves it; one without a value of `through` is missing. The transaction itself never counts.
+ */
+export interface TwoHopsFeature {
+  readonly kind: "two-hops";
+  readonly name: string;
+  readonly key: readonly string[];
+  readonly through: readonly string[];
+  readonly aggregate: TwoHopsAggregate;
+  readonly within: string;
+  readonly window: string;
+  readonly delay?: string;
+  /** The value in place of NaN when nothing is in the window (mean, max). */
+  readonly empty?: number;
+}
+
+export const TWO_HOPS_AGGREGATES = ["mean", "sum", "max"] as const;
+export type TwoHopsAggregate = (typeof TWO_HOPS_AGGREGATES)[number];
+
 /** The smallest or largest value of a column among the key's transactions in (t − within, t] that are known as fraud at t; NaN when there is none. */
 export interface FraudValueFeature {
   readonly kind: "fraud-value";
@@ -281,6 +302,7 @@ export type FeatureDef =
   | NewValuesFeature
   | MovementFeature
   | NeighboursFeature
+  | TwoHopsFeature
   | FraudValueFeature
   | FraudRunFeature
   | RatioFeature

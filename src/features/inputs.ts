@@ -3,6 +3,7 @@ import type { DerivedValue } from "../core/window.ts";
 import type { FeatureDef, WindowFeature } from "./definition.ts";
 import { derivedOf } from "./derived.ts";
 import { columnOfIdentity } from "./distinct.ts";
+import { hopOf } from "./hops.ts";
 import { columnsOfPlan, type FeaturePlan, keptColumns } from "./plan.ts";
 
 export interface PlanInputs {
@@ -20,7 +21,8 @@ export function inputsOf(plan: FeaturePlan): PlanInputs {
   const values = plan.series.flatMap(keptColumns);
   const identities = values.map(columnOfIdentity).filter((name) => name !== null);
   const derived = values.map(derivedOf).filter((one) => one !== null);
-  const plain = values.filter((name) => columnOfIdentity(name) === null && derivedOf(name) === null);
+  // The key that a hop leads to is a series of the plan.
+  const plain = values.filter((name) => [columnOfIdentity, derivedOf, hopOf].every((of) => of(name) === null));
   const read = (isText: boolean): string[] =>
     derived.flatMap(({ columns }) =>
       Object.keys(columns).filter((name) => columns[name] !== "time" && (columns[name] === "text") === isText),
@@ -63,6 +65,7 @@ function columnsOf(feature: FeatureDef): readonly string[] {
     ...("key" in feature ? feature.key : []),
     ...("column" in feature ? [feature.column] : []),
     ...("history" in feature ? (feature.history ?? []) : []),
+    ...("through" in feature ? feature.through : []),
     ...(feature.kind === "movement" ? [feature.latitude, feature.longitude] : []),
     ...(isOverExpression(feature) ? namedBy(feature.derived) : "over" in feature ? [feature.over] : []),
   ];

@@ -1,5 +1,6 @@
 // Key table: all that is remembered about each value of one key (say, each customer), bounded per key and in keys.
 import { heapBytes } from "./heap-bytes.ts";
+import { hopOf } from "./hops.ts";
 import { type LabelEntry, LabelLists } from "./labels.ts";
 import type { StateLimits } from "./limits.ts";
 import type { SeriesNeed } from "./plan.ts";
@@ -25,6 +26,8 @@ export interface SlotWatch {
  */
 export class KeyTable {
   readonly need: SeriesNeed;
+  /** Places of the columns that a transaction itself gives: all but hops. */
+  readonly ownColumns: Int32Array;
   readonly singles: Timelines;
   readonly tiles: Timelines;
   readonly frauds: LabelLists;
@@ -51,6 +54,7 @@ export class KeyTable {
 
   constructor(need: SeriesNeed, limits: StateLimits) {
     this.need = need;
+    this.ownColumns = Int32Array.from(need.columns.keys()).filter((at) => hopOf(need.columns[at]) === null);
     this.limits = limits;
     this.tileMs = need.tileMs ?? limits.tileMs;
     // What is kept of a key when one more comes is younger than the retention, so no run is longer.

@@ -86,6 +86,18 @@ export class LabelLists {
     }
   }
 
+  /** How many transactions in (after, until] are known at `now`. */
+  count(slot: number, { after, until, now }: LabelSpan): number {
+    const length = this.runs.length(slot);
+    if (length === 0) return 0;
+    const { times, columns } = this.runs.page(slot);
+    const begin = this.runs.begin(slot);
+    const end = firstAfter(times, begin, begin + length, until);
+    let count = 0;
+    for (let at = firstAfter(times, begin, end, after); at < end; at++) if (columns[KNOWN][at] <= now) count++;
+    return count;
+  }
+
   /** Adds to `seen` what is kept in the given place of each transaction in (after, until] that is known at `now`; a missing value is not added. */
   addKnown(slot: number, span: LabelSpan, to: { readonly place: number; readonly seen: DistinctSet }): void {
     const length = this.runs.length(slot);

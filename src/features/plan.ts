@@ -5,6 +5,7 @@ import type { FeatureDef, FeatureKind, FeatureSpec } from "./definition.ts";
 import { derivedColumn, derivedOf } from "./derived.ts";
 import { columnOfIdentity, identityColumn } from "./distinct.ts";
 import { compileFeature } from "./expression.ts";
+import { hopColumn, hopOf } from "./hops.ts";
 import { fineTileMs, STATE_LIMITS } from "./limits.ts";
 import type { ElapsedStep, KeySteps, MultipleDraft, ScanDraft, SinceFraudStep, WindowDraft } from "./passes.ts";
 import { keySteps } from "./passes.ts";
@@ -85,6 +86,8 @@ export function keptColumns({ columns, labelled = [] }: SeriesNeed): readonly st
 
 /** The columns of a transaction that a state's column is made of. */
 export function sourcesOf(name: string): readonly string[] {
+  const hop = hopOf(name);
+  if (hop !== null) return hop.key;
   const derived = derivedOf(name);
   if (derived === null) return [columnOfIdentity(name) ?? name];
   return Object.keys(derived.columns).filter((column) => derived.columns[column] !== "time");
@@ -262,6 +265,18 @@ const COMPILE: {
     const { kind, column: over, measure, empty = Number.NaN } = def;
     series.scans.push({ kind, feature, over, measure, ms, delayMs, empty });
   },
+  "two-hops": (def, feature, draft) => {
+    const withinMs = parseDuration(def.within);
+    const ms = parseDuration(def.window);
+    const delayMs = parseDuration(def.delay ?? "0s");
+    // Its labels are read when a transaction is learned: no feature of a vector is that key's.
+    seriesOf(draft, { key: def.through }, { feature: null, reachMs: withinMs }).frauds = true;
+    const series = seriesOf(draft, def, { feature, reachMs: ms + delayMs });
+    const over = hopColumn({ key: def.through, withinMs });
+    series.columns.add(over);
+    const { aggregate, empty = Number.NaN } = def;
+    series.windows.push({ feature, over, aggregate, ms, delayMs, current: false, empty });
+  },
   "fraud-value": (def, feature, draft) => {
     const withinMs = parseDuration(def.within);
     const series = seriesOf(draft, def, { feature, reachMs: withinMs });
@@ -357,7 +372,7 @@ function textPlace(draft: Draft, column: string): number {
 function seriesOf(
   draft: Draft,
   def: { readonly key: readonly string[]; readonly history?: readonly string[] },
-  need: { readonly feature: number; readonly reachMs: number },
+  need: { readonly feature: number | null; readonly reachMs: number },
 ): SeriesDraft {
   const of = { key: def.history ?? def.key, readBy: def.history === undefined ? null : def.key };
   let series = draft.series.find((one) => seriesId(one) === seriesId(of));
@@ -367,7 +382,7 @@ function seriesOf(
     series = { ...of, ...empty, ...names, windows: [], elapsed: [], sinceFraud: [], multiples: [], scans: [] };
     draft.series.push(series);
   }
-  series.features.push(need.feature);
+  if (need.feature !== null) series.features.push(need.feature);
   series.retentionMs = Math.max(series.retentionMs, need.reachMs);
   return series;
 }

@@ -211,12 +211,13 @@ export class KeyReader {
     place.begin = firstAfter(place.times, place.begin, place.end, this.gone - place.origin);
   }
 
-  /** Where the learned transaction itself stands among entries of its millisecond: the last with its values. */
+  /** Where the learned transaction itself stands among entries of its millisecond: the last with its own values; what hops said then is not known any more. */
   private endBefore(event: ReadEvent): number {
     const { times, columns } = this.run;
+    const { ownColumns } = this.table;
     for (let i = this.run.end - 1; i >= this.run.begin && times[i] === this.now; i--) {
       let same = true;
-      for (let c = 0; c < columns.length; c++) same &&= Object.is(columns[c][i], event.values[c]);
+      for (const c of ownColumns) same &&= Object.is(columns[c][i], event.values[c]);
       if (same) return i;
     }
     return this.run.end;

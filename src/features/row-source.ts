@@ -3,6 +3,7 @@ import { Codes } from "../core/codes.ts";
 import type { Column, Table } from "../core/table.ts";
 import { isBoolean, textAt } from "../core/table.ts";
 import { columnOfIdentity, identityOf } from "./distinct.ts";
+import { hopOf } from "./hops.ts";
 import { SLOT_MISSING, SLOT_UNKNOWN } from "./key-table.ts";
 import { isCarried } from "./plan.ts";
 import type { EventRow, FeatureState } from "./state.ts";
@@ -24,7 +25,7 @@ interface KeyCodes {
 /** Fills event rows from a table; the same state code then reads and learns them. */
 export class RowSource {
   private readonly state: FeatureState;
-  /** Null for a column of texts, which are no numbers. */
+  /** Null for a column of texts, which are no numbers, and for what the state finds out when it learns a row. */
   private readonly numbers: readonly (Float64Array | null)[];
   /** Of these, the values of features, which are taken as they are. */
   private readonly carried: readonly boolean[];
@@ -44,6 +45,7 @@ export class RowSource {
       if (derived !== undefined) return derived.derived.ofTable(table, times);
       const identity = columnOfIdentity(name);
       if (identity !== null) return identitiesOf(columnOf(table, identity));
+      if (hopOf(name) !== null) return null;
       const column = columnOf(table, name);
       return column.kind === "text" ? null : column.values;
     });

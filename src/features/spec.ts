@@ -25,6 +25,7 @@ import {
   NAME_LENGTH_MAX,
   NEIGHBOUR_MEASURES,
   TIME_PARTS,
+  TWO_HOPS_AGGREGATES,
   WINDOW_DAYS_MAX,
 } from "./definition.ts";
 import { columnOfIdentity } from "./distinct.ts";
@@ -140,6 +141,15 @@ const FIELDS: Readonly<Record<FeatureKind, Readonly<Record<string, FieldRule>>>>
     delay: "duration?",
     empty: "number?",
   },
+  "two-hops": {
+    key: "keys",
+    through: "keys",
+    aggregate: { oneOf: TWO_HOPS_AGGREGATES },
+    within: "duration",
+    window: "duration",
+    delay: "duration?",
+    empty: "number?",
+  },
   "fraud-value": {
     key: "keys",
     over: "column",
@@ -181,7 +191,7 @@ function checkFeatures(list: readonly unknown[], scope: Scope): FeatureDef[] {
       if (fault !== null) throw fault;
     }
     earlier.add(name);
-    if (Array.isArray(feature.key)) keys.add(JSON.stringify(feature.key));
+    for (const key of [feature.key, feature.through]) if (Array.isArray(key)) keys.add(JSON.stringify(key));
     return feature as unknown as FeatureDef;
   });
   if (keys.size > KEYS_MAX) {
@@ -359,6 +369,7 @@ function checkMeaning(feature: Record<string, unknown>, where: string): void {
   }
   if (feature.history !== undefined) checkHistory(feature, where);
   if (kind === "neighbours") checkNeighbours(feature, where);
+  if (kind === "two-hops") checkTwoHops(feature, where);
   if (kind === "fraud-run" && parseDuration(String(feature.delay ?? "0s")) >= parseDuration(String(feature.within))) {
     throw invalid(
       `${where}: within is not longer than delay`,
@@ -390,6 +401,18 @@ function checkNeighbours({ key, column, measure, empty }: Record<string, unknown
   }
   if (empty !== undefined && measure !== "share") {
     throw invalid(`${where}: empty is given with measure ${show(measure)}`, "leave empty out: a count of nobody is 0");
+  }
+}
+
+function checkTwoHops({ key, through, aggregate, empty }: Record<string, unknown>, where: string): void {
+  if (JSON.stringify(key) === JSON.stringify(through)) {
+    throw invalid(
+      `${where}: through is the key itself`,
+      "name another key: the card of a terminal's transactions, say",
+    );
+  }
+  if (empty !== undefined && aggregate === "sum") {
+    throw invalid(`${where}: empty is given with aggregate "sum"`, "leave empty out: the sum of nothing is 0");
   }
 }
 

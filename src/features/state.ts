@@ -3,9 +3,10 @@ import { assert } from "../core/errors.ts";
 import type { FieldValue, Transaction } from "../core/transaction.ts";
 import { Derived, derivedOf } from "./derived.ts";
 import { columnOfIdentity, identityOf } from "./distinct.ts";
+import { hopOf } from "./hops.ts";
 import { newProgramPlace, type ProgramPlace, readKernel, type Target } from "./kernel.ts";
 import { KeyTable, SLOT_MISSING, SLOT_UNKNOWN } from "./key-table.ts";
-import { hashId } from "./labels.ts";
+import { hashId, type LabelSpan } from "./labels.ts";
 import type { StateLimits } from "./limits.ts";
 import { STATE_LIMITS } from "./limits.ts";
 import type { FeaturePlan, StateLayout } from "./plan.ts";
@@ -72,6 +73,9 @@ export class FeatureState {
   private readonly identityOf: (string | null)[] = [];
   /** Those of them that expressions over the transaction give, with their places. */
   readonly derived: { readonly at: number; readonly derived: Derived }[] = [];
+  /** Those of them that count the known frauds of another key, with their places and that key's series. */
+  private readonly hops: { readonly at: number; readonly series: number; readonly withinMs: number }[] = [];
+  private readonly hopSpan: LabelSpan = { after: 0, until: 0, now: 0 };
   /** Text columns a row holds: those of plans bound so far. */
   readonly words: string[] = [];
   /** Where keys are looked for by other columns than their own: series, and the columns; those of plans bound so far. */
@@ -187,6 +191,12 @@ export class FeatureState {
     this.identityOf.push(columnOfIdentity(column));
     const derived = derivedOf(column);
     if (derived !== null) this.derived.push({ at: this.numbers.length, derived: new Derived(derived) });
+    const hop = hopOf(column);
+    if (hop !== null) {
+      const series = this.layout.series.findIndex(({ key }) => keyId(key) === keyId(hop.key));
+      assert(series >= 0, "a layout with a hop has the series that it leads to");
+      this.hops.push({ at: this.numbers.length, series, withinMs: hop.withinMs });
+    }
     return this.numbers.push(column) - 1;
   }
 
@@ -266,6 +276,7 @@ export class FeatureState {
     }
     this.advance(reachOf(row.time, receivedAt));
     if (!row.unasked) this.ids.add(row.id);
+    this.fillHops(row);
     const { learning } = this;
     learning.time = row.time;
     learning.watermark = this.watermark;
@@ -352,6 +363,20 @@ export class FeatureState {
     const at = this.labelledAt[series];
     for (let i = 0; i < at.length; i++) values[i] = row.numbers[at[i]];
     return values;
+  }
+
+  /** What is known of the row's other keys, before the row itself is learned. */
+  private fillHops(row: EventRow): void {
+    for (let i = 0; i < this.hops.length; i++) {
+      const { at, series, withinMs } = this.hops[i];
+      const slot = row.slots[series];
+      const { hopSpan } = this;
+      hopSpan.after = row.time - withinMs;
+      hopSpan.until = row.time;
+      hopSpan.now = row.time;
+      if (slot === SLOT_MISSING) row.numbers[at] = Number.NaN;
+      else row.numbers[at] = slot === SLOT_UNKNOWN ? 0 : this.tables[series].frauds.count(slot, hopSpan);
+    }
   }
 
   private seriesValues(series: number, row: EventRow): Float64Array {

@@ -17,7 +17,7 @@ import { continueModels } from "./train/continue.ts";
 import { unkeptText } from "./train/decisions.ts";
 import { type Fitted, fitModels, type StartModel } from "./train/fit.ts";
 import { evaluate, flatParameters, judge, judgedRows } from "./train/judge.ts";
-import { columnKinds } from "./train/kinds.ts";
+import { columnKinds, habitColumns } from "./train/kinds.ts";
 import { learnedSpec } from "./train/learn-spec.ts";
 import { policyFeatures } from "./train/policy.ts";
 import { weightsOf } from "./train/recipe.ts";
@@ -41,7 +41,7 @@ export {
   marginsOf,
 } from "./train/fit.ts";
 export { judgedRows } from "./train/judge.ts";
-export { columnKinds } from "./train/kinds.ts";
+export { columnKinds, habitColumns } from "./train/kinds.ts";
 export { learnedSpec } from "./train/learn-spec.ts";
 export { trainResults } from "./train/results.ts";
 export { type OpenedRows, type RowsOf, readData } from "./train/rows.ts";
@@ -71,6 +71,7 @@ export async function makeCandidate(
   const { plan } = made;
   const watch = stopwatch(ports);
   const kinds = columnKinds(plan.spec, pipeline);
+  const habits = habitColumns(plan.spec);
   const features = policyFeatures(plan.spec, pipeline);
   const registry = await ports.registry();
   const champion = await loadChampion(registry, pipeline);
@@ -103,6 +104,7 @@ export async function makeCandidate(
   const cards = cardsOf(source.table, pipeline);
   const fitInput = {
     kinds,
+    habits,
     split,
     amounts,
     cards,

@@ -4,6 +4,7 @@ import { expect, test } from "vitest";
 import { DAY_MS, HOUR_MS } from "../../src/core/duration.ts";
 import type { Table } from "../../src/core/table.ts";
 import { declareColumns } from "../../src/features/builder.ts";
+import { keyPasses } from "../../src/features/by-key.ts";
 import { encode } from "../../src/features/encode.ts";
 import { featuresReading, inputsOf } from "../../src/features/inputs.ts";
 import { compileSpec, covers, layoutOf } from "../../src/features/plan.ts";
@@ -135,8 +136,69 @@ test("of one millisecond the frauds are the newest of a run, and one that was ne
   expect(run()).toEqual([5, expect.closeTo(29 / 24, 5)]);
 });
 
+const HOPS = { key: "shop", through: "card", within: "3d", window: "2d" } as const;
+const TWO_HOPS = f.spec({
+  name: "two-hops",
+  version: 1,
+  features: [
+    f.twoHops("hops_mean", { ...HOPS, aggregate: "mean" }),
+    f.twoHops("hops_most", { ...HOPS, aggregate: "max", empty: -1 }),
+    f.twoHops("hops_sum_delayed", { ...HOPS, aggregate: "sum", delay: "1d" }),
+  ],
+});
+
+test("two hops: what was known of visitors' cards elsewhere when they came, counted by hand", () => {
+  const plan = compileSpec(TWO_HOPS);
+  const state = new FeatureState(layoutOf([plan]));
+  const at = (hours: number): (number | null)[] =>
+    [...encode(state, plan, tx(`r${hours}`, hours, { card: "Z", shop: "S" }))].map((value) =>
+      Number.isNaN(value) ? null : value,
+    );
+  const visit = (id: string, hours: number, card: string | null, shop: string): void => {
+    state.learn(tx(id, hours, { card, shop }));
+  };
+  const fraud = (id: string, hours: number, card: string, knownAt: number): void =>
+    state.learnLabel({
+      transaction: tx(id, hours, { card, shop: "T" }),
+      fraud: true,
+      knownAt: START + knownAt * HOUR_MS,
+    });
+  visit("1", 0, "A", "T");
+  visit("2", 1, "A", "T");
+  visit("3", 2, "B", "T");
+  fraud("1", 0, "A", 3);
+  fraud("2", 1, "A", 10);
+  expect(at(4)).toEqual([null, -1, 0]);
+  // One fraud of A is known by now, elsewhere; none of B; nobody's without a card.
+  visit("4", 5, "A", "S");
+  visit("5", 6, "B", "S");
+  visit("6", 7, null, "S");
+  expect(at(8)).toEqual([0.5, 1, 0]);
+  // The second of A's is known from hour 10 on, and the visit of hour 5 stays what it was.
+  expect(at(12)).toEqual([0.5, 1, 0]);
+  visit("7", 13, "A", "S");
+  expect(at(14)).toEqual([1, 2, 0]);
+  expect(at(30)).toEqual([1, 2, 1]);
+  // Out of the window of two days; of the delayed one, not yet.
+  expect(at(54)).toEqual([2, 2, 3]);
+  // Three days after its fraud nothing of A is counted any more.
+  visit("8", 74, "A", "S");
+  expect(at(78)).toEqual([0, 0, 2]);
+});
+
+test("two hops keep the key that they lead through, name their columns, and are refused by key alone", () => {
+  const plan = compileSpec(TWO_HOPS);
+  expect(inputsOf(plan)).toMatchObject({ keys: ["card", "shop"], numbers: [], texts: [] });
+  expect(inputsOf(plan).all.toSorted()).toEqual(["card", "shop"]);
+  expect(featuresReading(plan, "card")).toEqual(plan.names);
+  expect(() => keyPasses(plan)).toThrow(/counts known frauds of another key/);
+  expect(topicsOf(TWO_HOPS).get("hops_mean")).toBe("SHOP_FRAUDS_THROUGH_CARD");
+});
+
 /** All kinds that look at other people's frauds, beside what they are made of. */
-const LEAK_PLAN = compileSpec(checkSpec({ ...SPEC, features: [...SPEC.features, ...OF_FRAUDS.features] }));
+const LEAK_PLAN = compileSpec(
+  checkSpec({ ...SPEC, features: [...SPEC.features, ...OF_FRAUDS.features, ...TWO_HOPS.features] }),
+);
 const ROWS = 40;
 const rowArbitrary = fc.record({
   step: fc.constantFrom(0, 1, 3, 20),
@@ -235,6 +297,16 @@ test.each([
     "a run between nothing",
     { kind: "fraud-run", key: ["shop"], measure: "count", within: "1d", delay: "1d" },
     /within is not longer than delay/,
+  ],
+  [
+    "two hops to itself",
+    { kind: "two-hops", key: ["shop"], through: ["shop"], aggregate: "sum", within: "1d", window: "1d" },
+    /through is the key itself/,
+  ],
+  [
+    "an empty sum",
+    { kind: "two-hops", key: ["shop"], through: ["card"], aggregate: "sum", within: "1d", window: "1d", empty: 1 },
+    /empty is given with aggregate "sum"/,
   ],
   ["itself", { ...KEY, column: "card", measure: "count", current: true }, /unknown field current/],
 ])("%s is refused", (_, def, says) => {

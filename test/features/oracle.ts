@@ -18,6 +18,8 @@ export class Oracle {
   readonly latenessMs: number;
   watermark = Number.NEGATIVE_INFINITY;
   readonly learned: Transaction[] = [];
+  /** By transaction and feature: what was known through the other key when the transaction was learned. */
+  private readonly hops = new Map<string, Map<string, number>>();
   private readonly known = { frauds: [] as Known[], genuine: [] as Known[] };
 
   constructor(spec: FeatureSpec, latenessMs: number) {
@@ -30,6 +32,7 @@ export class Oracle {
     if (event.kind === "transaction") {
       if (tx.time < this.watermark - this.latenessMs || this.has(tx)) return;
       this.watermark = Math.max(this.watermark, tx.time);
+      this.hops.set(tx.id, this.hopsOf(tx));
       this.learned.push(tx);
       return;
     }
@@ -39,6 +42,17 @@ export class Oracle {
     const same = this.known[own].find((one) => one.transaction.id === tx.id);
     if (same === undefined) this.known[own].push({ transaction: tx, knownAt });
     else same.knownAt = Math.min(same.knownAt, knownAt);
+  }
+
+  private hopsOf(tx: Transaction): Map<string, number> {
+    const hops = new Map<string, number>();
+    for (const def of this.spec.features) {
+      if (def.kind !== "two-hops") continue;
+      const after = tx.time - parseDuration(def.within);
+      const frauds = this.knownOf("frauds", def.through, tx).filter(({ time }) => time > after && time <= tx.time);
+      hops.set(def.name, def.through.some((column) => tx.fields[column] === null) ? Number.NaN : frauds.length);
+    }
+    return hops;
   }
 
   /** Too late to be learned: old entries may be gone from the state, so its answer is not promised. */
@@ -122,6 +136,12 @@ export class Oracle {
       if (def.measure === "count") return here.size;
       if (def.measure === "frauds") return frauds.size;
       return all.size === 0 ? (def.empty ?? Number.NaN) : frauds.size / all.size;
+    }
+    if (def.kind === "two-hops") {
+      const until = tx.time - ms(def.delay);
+      const visits = within(until - ms(def.window), until).map(({ id }) => this.hops.get(id)!.get(def.name)!);
+      const known = visits.filter((value) => !Number.isNaN(value));
+      return aggregate(def.aggregate, known, { empty: def.empty ?? Number.NaN, currentFirst: false });
     }
     if (def.kind === "fraud-value") {
       const after = tx.time - ms(def.within);

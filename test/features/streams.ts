@@ -154,6 +154,23 @@ function defArbitrary(name: string, earlier: readonly string[]): fc.Arbitrary<Fe
         ...rest,
         empty: measure === "share" ? empty : undefined,
       })),
+    fc
+      .record({
+        turned: fc.boolean(),
+        aggregate: fc.constantFrom("mean", "sum", "max"),
+        within: duration,
+        window: duration,
+        delay,
+        empty: fc.constantFrom(undefined, -1),
+      })
+      .map(({ turned, aggregate, empty, ...rest }) => ({
+        kind: "two-hops",
+        key: [turned ? "customer" : "terminal"],
+        through: [turned ? "terminal" : "customer"],
+        aggregate,
+        ...rest,
+        empty: aggregate === "sum" ? undefined : empty,
+      })),
     fc.record({
       kind: fc.constant("fraud-value"),
       key,
@@ -226,9 +243,9 @@ export const specArbitrary: fc.Arbitrary<FeatureSpec> = fc.integer({ min: 1, max
   return fc.tuple(...defs).map((features) => checkSpec({ name: "random", version: 1, features }));
 });
 
-/** Without features that look for a key in other columns: those are refused. */
+/** Without features that look for a key in other columns, or through another key: those are refused. */
 export const ownKeysArbitrary: fc.Arbitrary<FeatureSpec> = specArbitrary.filter(({ features }) =>
-  features.every((one) => !("history" in one && one.history)),
+  features.every((one) => one.kind !== "two-hops" && !("history" in one && one.history)),
 );
 
 export const labelArbitrary: fc.Arbitrary<{ readonly fraud: number; readonly after: number }> = fc.record({

@@ -13,7 +13,7 @@ import type { Ports } from "../../ports/ports.ts";
 import { aheadText, lackingText, laterThan } from "../data/plausible.ts";
 import { labelsOf, type Source, spanText, timesOf, unlabelledLine } from "../data/source.ts";
 import { mergeStates } from "../partitioned.ts";
-import { type SeenValues, type Split, splitCounted } from "../train.ts";
+import { habitColumns, type SeenValues, type Split, splitCounted } from "../train.ts";
 import { readRows } from "./rows.ts";
 import { type Cut, cutTable, type FeatureTable, placeAtLeast, takeVectors } from "./table.ts";
 
@@ -63,7 +63,8 @@ export async function takeSlices(ports: Ports, table: FeatureTable, input: Slice
   const split = splitCounted({ times, labels }, cut.bounds, cut.learned);
   for (const text of linesOf(ports, { cut, source, plan, pipeline })) report.line(text);
   const of = { rows: draws.rows, placeOf: (row: number) => placeAtLeast(drawn, row) };
-  const forest = trainIsolationForest({ x: vectors.drawn, trees, sample, seed, of });
+  const columns = habitColumns(plan.spec);
+  const forest = trainIsolationForest({ x: vectors.drawn, columns, trees, sample, seed, of });
   const state = stateOf(ports, { ...input, cut, source });
   return { cut, source, split, times, labels, x: vectors.x, learned, forest, state };
 }

@@ -31,6 +31,7 @@ export async function fitImported(
     readonly amounts: Float64Array;
     readonly cards: Int32Array;
     readonly features: FitInput["features"];
+    readonly habits: FitInput["habits"];
     readonly split: Split;
     readonly forest?: FitInput["forest"];
     readonly pipeline: Pipeline;
@@ -52,6 +53,7 @@ export async function fitImported(
       x: takeMatrixRows(x, split.train.rows),
       trees: anomalyTrees,
       sample: anomalySample,
+      columns: given.habits,
       seed,
     });
   const decided = fitDecisions(margins, { pipeline, ...decidingRows({ x, labels }, split.calibrate.rows, given) });

@@ -62,6 +62,8 @@ export interface Fitted {
 export interface FitInput {
   /** What each column of x means to the trees; the forest takes all for numbers, codes of categories too. */
   readonly kinds: readonly ColumnKind[];
+  /** Places of the columns that the forest looks at. */
+  readonly habits: Int32Array;
   readonly split: Split;
   /** One per row of `x`; for thresholds that weigh costs. */
   readonly amounts: Float64Array;
@@ -103,6 +105,7 @@ export async function fitModels(x: Matrix, labels: Uint8Array, given: FitInput):
     x: trainX,
     trees: parameters.anomalyTrees,
     sample: parameters.anomalySample,
+    columns: given.habits,
     seed,
   });
 

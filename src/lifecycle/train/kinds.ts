@@ -1,6 +1,7 @@
 // What each feature means to the trees, by the feature spec and the pipeline.
 import { SentinelError } from "../../core/errors.ts";
 import { nearestName } from "../../core/nearest.ts";
+import { featuresOfLabels } from "../../features/of-labels.ts";
 import type { FeatureSpec } from "../../features/spec.ts";
 import type { ColumnKind } from "../../ml/gbdt/train/kinds.ts";
 import type { Pipeline } from "../../pipeline/pipeline.ts";
@@ -9,6 +10,17 @@ import { ANOMALY_FEATURE } from "./fit.ts";
 /** The features whose numbers only say which. */
 export function categoryNames(spec: FeatureSpec): string[] {
   return spec.features.filter(({ kind }) => kind === "category").map(({ name }) => name);
+}
+
+/**
+ * Places of the features that the Isolation Forest looks at: those that no label has a part in. It is there for kinds of fraud that no label has shown, and
+ * known frauds near by make a row strange, too. All of them where a spec has no others.
+ */
+export function habitColumns(spec: FeatureSpec): Int32Array {
+  const ofLabels = featuresOfLabels(spec);
+  const places = Int32Array.from(spec.features.keys());
+  const habits = places.filter((place) => !ofLabels.has(spec.features[place].name));
+  return habits.length === 0 ? places : habits;
 }
 
 /**

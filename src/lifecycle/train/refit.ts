@@ -17,6 +17,7 @@ import type { LearningBasis } from "./basis.ts";
 import { boost } from "./boost.ts";
 import { fitDecisions } from "./decisions.ts";
 import { decidedBy, decidingRows, type Fitted, type StartModel, scoresOf, vectorMargins } from "./fit.ts";
+import { habitColumns } from "./kinds.ts";
 import type { PolicyFeatures } from "./policy.ts";
 import { type Lately, learnLately } from "./since.ts";
 import { refitSlices, type Slice, UNSEEN_ROWS_MIN } from "./split.ts";
@@ -150,7 +151,7 @@ function sliceSince(
 /** The judged models again from other rows: as many trees, the same inputs and parameters, nothing that stops early. */
 async function refitModels(
   { report }: Pick<Ports, "report">,
-  { x, seed }: LearningBasis,
+  { x, plan, seed }: LearningBasis,
   given: RefitInput & { readonly labels: Uint8Array; readonly rows: Int32Array; readonly lately: Lately | null },
 ): Promise<Pick<Fitted, "model" | "forest">> {
   const { judged, start, rows, labels, lately } = given;
@@ -160,7 +161,13 @@ async function refitModels(
   const forest =
     start?.forest ??
     (lately === null ? null : judged.forest) ??
-    trainIsolationForest({ x: takeMatrixRows(x, rows), trees: anomalyTrees, sample: anomalySample, seed });
+    trainIsolationForest({
+      x: takeMatrixRows(x, rows),
+      trees: anomalyTrees,
+      sample: anomalySample,
+      columns: habitColumns(plan.spec),
+      seed,
+    });
   const { model } = await boost(
     { x, labels, rows, later: null },
     {

@@ -8,6 +8,7 @@ import type {
   FraudRunFeature,
   NeighboursFeature,
   TimeFeature,
+  TwoHopsFeature,
   WindowFeature,
 } from "../../features/definition.ts";
 import { ANOMALY_INPUT } from "./attribution.ts";
@@ -97,6 +98,8 @@ function phraseOf(def: FeatureDef, defs: Defs): Phrase {
     }
     case "neighbours":
       return neighboursPhrase(def);
+    case "two-hops":
+      return twoHopsPhrase(def);
     case "fraud-value": {
       const { at } = keyWords(def.key);
       const which = def.aggregate === "min" ? "smallest" : "largest";
@@ -203,6 +206,15 @@ function neighboursPhrase(def: NeighboursFeature): Phrase {
   const share = (value: number): string => `${number(100 * value)} %`;
   const say = (value: number): string => `${share(value)} of the ${noun}s ${at} ${when} had a fraud reported there`;
   return { thing: `the share of ${noun}s ${rest}`, say, amount: share, missing };
+}
+
+function twoHopsPhrase(def: TwoHopsFeature): Phrase {
+  const { at } = keyWords(def.key);
+  const other = def.through.map((column) => words(bare(column))).join(" and ");
+  const when = within({ ...def, current: false });
+  const of = { mean: "the mean number", sum: "the number", max: "the largest number" }[def.aggregate];
+  const known = `known of the ${other} of a transaction ${at} ${when}, as of then`;
+  return { ...thing(`${of} of frauds ${known}`), missing: `no transactions ${at} ${when}` };
 }
 
 function fraudRunPhrase({ key, measure, delay = "0s" }: FraudRunFeature): Phrase {

@@ -36,6 +36,8 @@ function topicOf(def: FeatureDef, earlier: ReadonlyMap<string, string>): string 
       return `${keyCode(def.key)}_NEW_${keyCode([def.column])}`;
     case "neighbours":
       return `${keyCode(def.key)}_${def.measure === "count" ? "" : "FRAUD_"}NEIGHBOURS_${keyCode([def.column])}`;
+    case "two-hops":
+      return `${keyCode(def.key)}_FRAUDS_THROUGH_${keyCode(def.through)}`;
     case "fraud-value":
       return `${keyCode(def.key)}_FRAUD_${codeOf(def.over)}`;
     case "fraud-run":

@@ -2,7 +2,9 @@
 import { expect, test } from "vitest";
 import { DAY_MS } from "../../../src/core/duration.ts";
 import { Random } from "../../../src/core/random.ts";
+import { declareColumns } from "../../../src/features/builder.ts";
 import { anomalyAblation, fitModels } from "../../../src/lifecycle/train/fit.ts";
+import { habitColumns } from "../../../src/lifecycle/train/kinds.ts";
 import { NO_FEATURES } from "../../../src/lifecycle/train/policy.ts";
 import type { Matrix } from "../../../src/ml/matrix.ts";
 import { pipelineOf } from "../world.ts";
@@ -32,6 +34,34 @@ test("a gain by luck is left out with every seed, a true one is kept", () => {
   }
 });
 
+test("the forest looks at habits: no feature that a label has a part in, whatever it is computed of", () => {
+  const f = declareColumns({ amount: "number", card: "key", shop: "key" });
+  const usual = f.window("usual", { key: "card", over: "amount", aggregate: "mean", window: "7d" });
+  const rate = f.window("rate", { key: "shop", over: "fraud-rate", window: "7d" });
+  const amount = f.column("amount");
+  const spec = f.spec({
+    name: "s",
+    version: 1,
+    features: [
+      rate,
+      amount,
+      usual,
+      f.ratio("of_habits", amount, usual),
+      f.ratio("of_labels", amount, rate),
+      f.expression("also", "of_labels > 2"),
+      f.expression("plain", "amount > 2"),
+      f.elapsed("since_last", { key: "card", since: "last-transaction", within: "7d", unit: "days" }),
+      f.elapsed("since_fraud", { key: "card", since: "last-fraud", within: "7d", unit: "days" }),
+      f.neighbours("others", { key: "shop", column: "card", measure: "count", window: "7d" }),
+      f.neighbours("bad_others", { key: "shop", column: "card", measure: "share", window: "7d" }),
+      f.fraudRun("run", { key: "shop", measure: "count", within: "7d" }),
+    ],
+  });
+  const names = Array.from(habitColumns(spec), (place) => spec.features[place].name);
+  expect(names).toEqual(["amount", "usual", "of_habits", "plain", "since_last", "others"]);
+  expect(habitColumns({ ...spec, features: [rate] })).toEqual(Int32Array.of(0));
+});
+
 test("the trees are trained without it, unless the pipeline asks for the comparison", async () => {
   const random = new Random(3);
   const values = Float32Array.from({ length: 2 * ROWS }, () => random.next());
@@ -48,6 +78,7 @@ test("the trees are trained without it, unless the pipeline asks for the compari
   const fitted = (keys: string) =>
     fitModels(x, labels, {
       kinds: ["number", "number"],
+      habits: Int32Array.of(0, 1),
       split,
       amounts: new Float64Array(ROWS),
       cards: Int32Array.from(labels.keys()),

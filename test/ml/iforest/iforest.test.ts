@@ -97,6 +97,18 @@ test("upper cuts share out the columns evenly", () => {
   expect([...counts]).toEqual([5, 5, 5, 5]);
 });
 
+test("cuts only the columns that it is told, and says the same whatever stands in the others", () => {
+  const column = (): Float32Array => Float32Array.from({ length: 64 }, () => random.normal());
+  const [a, b, c] = [column(), column(), column()];
+  const task = { trees: 20, seed: 3, columns: Int32Array.of(2, 0) };
+  const forest = trainIsolationForest({ x: matrixOf(64, [a, b, c]), ...task });
+  expect(new Set(forest.feature.filter((feature) => feature >= 0))).toEqual(new Set([0, 2]));
+  const other = matrixOf(64, [a, column(), c]);
+  expect(trainIsolationForest({ x: other, ...task })).toEqual(forest);
+  expect(scoreAnomalyMatrix(forest, other)).toEqual(scoreAnomalyMatrix(forest, matrixOf(64, [a, b, c])));
+  expect(() => trainIsolationForest({ x: other, ...task, columns: Int32Array.of(3) })).toThrow("columns is 1");
+});
+
 test("refuses what makes no forest", () => {
   expect(() => trainIsolationForest({ x, trees: 0, seed: 1 })).toThrow(
     "trees is 0; it must be a whole number from 1 to 10000",

@@ -39,6 +39,13 @@ export const EVERY_KIND = f.spec({
     f.neighbours("others", { key: "shop_id", column: "card_id", measure: "count", window: "30d" }),
     f.neighbours("others_frauds", { key: "shop_id", column: "card_id", measure: "frauds", window: "30d", delay: "7d" }),
     f.neighbours("others_share", { key: "shop_id", column: "card_id", measure: "share", window: "30d" }),
+    f.twoHops("frauds_of_visitors", {
+      key: "shop_id",
+      through: "card_id",
+      aggregate: "mean",
+      within: "30d",
+      window: "7d",
+    }),
     f.fraudValue("least_fraud", { key: "shop_id", over: "amount", aggregate: "min", within: "35d" }),
     f.fraudRun("fraud_run", { key: "shop_id", measure: "count", within: "35d", delay: "7d" }),
     f.fraudRun("fraud_run_days", { key: "shop_id", measure: "days", within: "35d", delay: "7d" }),

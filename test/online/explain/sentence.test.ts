@@ -47,6 +47,13 @@ test.each<readonly [feature: string, value: number, usual: number | undefined, t
     "25 % of the other cards at this shop in the last 30 days had a fraud reported there (usually 0 %)",
   ],
   ["others_share", gone, 0, "no other card at this shop in the last 30 days"],
+  [
+    "frauds_of_visitors",
+    0.5,
+    0,
+    "the mean number of frauds known of the card of a transaction at this shop in the 7 days before, as of then is 0.5 (usually 0)",
+  ],
+  ["frauds_of_visitors", gone, gone, "no transactions at this shop in the 7 days before"],
   ["least_fraud", 12, 80, "the smallest amount of frauds known at this shop in the last 35 days is 12 (usually 80)"],
   ["least_fraud", gone, gone, "no fraud known at this shop in the last 35 days"],
   ["fraud_run", 3, 0, "3 known frauds in a row at this shop, up to 7 days ago (usually 0)"],

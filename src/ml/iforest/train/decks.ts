@@ -13,14 +13,14 @@ export interface Decks {
  * A forest's score is a mean over trees, and which columns its upper cuts ask is most of its noise. Dealing them instead
  * of drawing them is stratified sampling: the same mean, less noise.
  */
-export function makeDecks(columns: number, random: Random): Decks {
-  const decks = Array.from({ length: DEALT_PLACES + 1 }, () => Int32Array.from({ length: columns }, (_, c) => c));
+export function makeDecks(columns: Int32Array, random: Random): Decks {
+  const decks = Array.from({ length: DEALT_PLACES + 1 }, () => columns.slice());
   const left = new Int32Array(DEALT_PLACES + 1);
   return {
     deal(place) {
       if (left[place] === 0) {
         random.shuffle(decks[place]);
-        left[place] = columns;
+        left[place] = columns.length;
       }
       return decks[place][--left[place]];
     },

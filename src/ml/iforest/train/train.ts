@@ -15,7 +15,7 @@ const RANGES = rangesOf(MODEL_PARAMETERS);
  * Grows `trees` trees, each on `sample` rows drawn without putting back (all rows when there are fewer) and no deeper than
  * log2(sample). A cut is uniform over a random column's range within the node. A missing value says nothing about a row, so
  * it goes where most of the node's rows go; columns with nothing to cut are passed over. The upper cuts of all trees share
- * out the columns evenly. The same seed gives the same
+ * out the columns evenly. With `columns`, only these are cut, all others say nothing. The same seed gives the same
  * forest. Only values that a cut is drawn from are looked at, so that a forest takes no longer on a longer table; an
  * infinite one among them is refused. Errors: `ml.parameter-invalid`.
  */
@@ -23,6 +23,8 @@ export function trainIsolationForest(task: {
   readonly x: Matrix;
   readonly trees?: number;
   readonly sample?: number;
+  /** Places of the columns that may be cut, one at least; absent: all. */
+  readonly columns?: Int32Array;
   readonly seed: number;
   /** The table that `x` holds only the {@link drawnRows} of: its rows, and where each of those stands in `x`. Absent: `x` is the table. */
   readonly of?: { readonly rows: number; readonly placeOf: (row: number) => number };
@@ -34,8 +36,11 @@ export function trainIsolationForest(task: {
   const size = Math.min(sample, table.rows);
   const depthMax = Math.ceil(Math.log2(size));
   const random = new Random(seed);
-  const columns = Int32Array.from({ length: x.names.length }, (_, c) => c);
-  const decks = makeDecks(x.names.length, random.fork(trees));
+  const columns = task.columns?.slice() ?? Int32Array.from(x.names.keys());
+  if (columns.length === 0 || columns.some((column) => x.names[column] === undefined)) {
+    refuseParameter("columns", { value: columns.length, wanted: "one place of x at least, and no other" });
+  }
+  const decks = makeDecks(columns, random.fork(trees));
   const values = new Float32Array(size);
   const range = new Float64Array(2);
   const nodes = new NodeColumns(2 * size - 1);
@@ -116,7 +121,7 @@ function drawRows(shifts: Int32Array, size: number, random: Random): Int32Array 
 interface Growing {
   readonly x: Matrix;
   readonly rows: Int32Array;
-  /** All columns, in whatever order the last draws left them. */
+  /** The columns that are cut, in whatever order the last draws left them. */
   readonly columns: Int32Array;
   readonly decks: Decks;
   /** One value per row of the current node, of the last column read, at the place of the row in `rows`. */
