@@ -4,7 +4,7 @@ import type { Table } from "../../core/table.ts";
 import type { FeatureSpec } from "../../features/spec.ts";
 import { codesOf } from "../data/source.ts";
 
-/** Ways of belonging that are told apart; those of more keys cost training more than they tell. */
+/** Ways of belonging that the search tries; those of more keys cost training more than they tell. */
 const OWNERS_MAX = 4;
 
 /** Codes of the owners of these rows, the card's first, then each key of the spec whose columns the table has. */
