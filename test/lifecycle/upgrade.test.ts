@@ -92,19 +92,19 @@ test("its log replays: every vector and every score", async () => {
   expect(report).toMatchObject({ verdict: "pass", compared: 60, scoresCompared: 60, mismatchCount: 0 });
 });
 
-test("a training on its table, by its files, gives the same trees, forest, graph and features", async () => {
+test("a training on its table, by its files, gives the same trees, graph and features", async () => {
   const by = { pipeline, path: pipeline.source, actor: "ana", packageVersion: "0.1.0", forced: "as then" } as const;
   const { version } = await train(ports, { ...by, verb: "train" });
   const registry = await ports.registry();
   const [then, now] = await Promise.all(["1", version!.version].map((one) => registry.load(pipeline.model, one)));
-  for (const name of ["trees.bin", "forest.bin", "model.onnx", "MLmodel", "input_example.json", "requirements.txt"])
+  for (const name of ["trees.bin", "model.onnx", "MLmodel", "input_example.json", "requirements.txt"])
     expect(sha256(now.get(name)!), name).toBe(sha256(then.get(name)!));
   const [before, after] = [then, now].map(readManifest);
-  // The only figures of the manifest that another rule decides today.
+  // The only figures of the manifest that another rule decides today; the forest, too, is another: it cuts no columns made of labels.
   const { review, block } = after.thresholds;
   expect(review).toBeLessThanOrEqual(block);
   expect(after).toEqual({ ...before, thresholds: after.thresholds });
-  const scores = [then, now].map((files) => readGolden(files).map((row) => ({ ...row, decision: null })));
+  const scores = [then, now].map((files) => readGolden(files).map((row) => ({ ...row, decision: null, anomalyScore: null })));
   expect(scores[1]).toEqual(scores[0]);
 });
 
