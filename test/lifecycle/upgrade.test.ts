@@ -104,7 +104,9 @@ test("a training on its table, by its files, gives the same trees, graph and fea
   const { review, block } = after.thresholds;
   expect(review).toBeLessThanOrEqual(block);
   expect(after).toEqual({ ...before, thresholds: after.thresholds });
-  const scores = [then, now].map((files) => readGolden(files).map((row) => ({ ...row, decision: null, anomalyScore: null })));
+  const scores = [then, now].map((files) =>
+    readGolden(files).map((row) => ({ ...row, decision: null, anomalyScore: null })),
+  );
   expect(scores[1]).toEqual(scores[0]);
 });
 
