@@ -6,7 +6,7 @@ import type { FeatureDef, FeatureSpec } from "../src/features/definition.ts";
 import { replay } from "../src/features/replay.ts";
 import { checkSpec } from "../src/features/spec.ts";
 import { topicsOf } from "../src/online/explain/topic.ts";
-import { assessor, type Choice, LABEL_DELAY_MS, labelledOf, qualityText, vectorsOf } from "./assess.ts";
+import { assessor, CHOSEN_TREES, type Choice, LABEL_DELAY_MS, labelledOf, qualityText, vectorsOf } from "./assess.ts";
 import type { BenchOptions, Figures } from "./bench.ts";
 import { dayText, foldStarts, meanQuality, type Quality } from "./protocol.ts";
 import { timed } from "./stopwatch.ts";
@@ -14,16 +14,8 @@ import { loadFeatures } from "./workspace.ts";
 
 /** Wholly before the four test folds, which no group is judged by. */
 const FOLDS = { validation: 8, test: 4 } as const;
-/** What `bench -- quality` chooses, as the mean of two seeds, so that a draw of columns decides less. */
-const CHOICE: Choice = {
-  trees: 100,
-  learningRate: 0.1,
-  depthMax: 3,
-  minChildWeight: 5,
-  rowSample: 1,
-  columnSample: 0.7,
-  models: 2,
-};
+/** As the mean of two seeds, so that a draw of columns decides less. */
+const CHOICE: Choice = { ...CHOSEN_TREES, models: 2 };
 const CONFIDENCE = 0.95;
 
 export interface Difference {

@@ -13,6 +13,16 @@ import { cutFold, type Labelled, type Quality, qualityOf } from "./protocol.ts";
 /** A label arrives so long after its transaction. */
 export const LABEL_DELAY_MS = 7 * DAY_MS;
 
+/** The trees that `bench -- quality` chooses for the default features. */
+export const CHOSEN_TREES = {
+  trees: 100,
+  learningRate: 0.1,
+  depthMax: 3,
+  minChildWeight: 5,
+  rowSample: 1,
+  columnSample: 0.7,
+} as const;
+
 export interface Choice
   extends Pick<GbdtParams, "trees" | "learningRate" | "depthMax" | "minChildWeight" | "rowSample" | "columnSample"> {
   /** Models whose margins are averaged, each trained with a seed of its own (Breiman 1996: bagging steadies deep trees). */

@@ -6,7 +6,7 @@ import { defaultGbdtParams, type GbdtParams } from "../src/ml/gbdt/train/params.
 import { trainGbdt } from "../src/ml/gbdt/train/train.ts";
 import { takeMatrixRows } from "../src/ml/matrix.ts";
 import { type Difference, pairedDifference } from "./ablation.ts";
-import { labelledOf, vectorsOf } from "./assess.ts";
+import { CHOSEN_TREES, labelledOf, vectorsOf } from "./assess.ts";
 import type { BenchOptions, Figures } from "./bench.ts";
 import { cutFold, foldStarts, meanQuality, type Quality, qualityOf } from "./protocol.ts";
 import { loadFeatures } from "./workspace.ts";
@@ -23,15 +23,6 @@ interface Idea {
   readonly halfLifeDays?: number;
   readonly models?: number;
 }
-
-const CHOSEN: Partial<GbdtParams> = {
-  trees: 100,
-  learningRate: 0.1,
-  depthMax: 3,
-  minChildWeight: 5,
-  rowSample: 1,
-  columnSample: 0.7,
-};
 
 const IDEAS: Readonly<Record<string, Idea>> = {
   chosen: {},
@@ -72,7 +63,7 @@ export async function measureIdeas(table: Table, { seed, print }: BenchOptions):
         const { model } = trainGbdt({
           x: trainX,
           y,
-          params: { ...defaultGbdtParams, ...CHOSEN, ...idea.params },
+          params: { ...defaultGbdtParams, ...CHOSEN_TREES, ...idea.params },
           seed: seed + m,
           ...(weights === undefined ? {} : { weights }),
           ...(idea.monotone === true ? { kinds: monotone } : {}),

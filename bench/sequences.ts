@@ -11,7 +11,7 @@ import { scoreMatrix } from "../src/ml/gbdt/score.ts";
 import { defaultGbdtParams } from "../src/ml/gbdt/train/params.ts";
 import { trainGbdt } from "../src/ml/gbdt/train/train.ts";
 import { type Matrix, takeMatrixRows, withColumn } from "../src/ml/matrix.ts";
-import { labelledOf, vectorsOf } from "./assess.ts";
+import { CHOSEN_TREES, labelledOf, vectorsOf } from "./assess.ts";
 import type { BenchOptions, Figures } from "./bench.ts";
 import { secondSimulation } from "./foreign.ts";
 import { PEERS_MISSING, peersInstalled, runPeer } from "./peers.ts";
@@ -28,14 +28,6 @@ const EARLIER_DAYS = 28;
 const STRIDE_DAYS = 7;
 /** Sixteen floats per card is what a state machine could afford. */
 const GRU = { hidden: 16, epochs: 20, batch: 128, rate: 0.01, fraudWeight: 5 } as const;
-const TREES = {
-  trees: 100,
-  learningRate: 0.1,
-  depthMax: 3,
-  minChildWeight: 5,
-  rowSample: 1,
-  columnSample: 0.7,
-} as const;
 const MODELS = 2;
 const RESAMPLES = 200;
 
@@ -131,7 +123,12 @@ async function foldOf(task: FoldTask): Promise<Fold> {
     const margins = new Float64Array(later.length);
     const [x, to] = [input(rows), input(later)];
     for (let m = 0; m < MODELS; m++) {
-      const { model } = trainGbdt({ x, y: labels(rows), params: { ...defaultGbdtParams, ...TREES }, seed: seed + m });
+      const { model } = trainGbdt({
+        x,
+        y: labels(rows),
+        params: { ...defaultGbdtParams, ...CHOSEN_TREES },
+        seed: seed + m,
+      });
       scoreMatrix(model, to).forEach((margin, row) => {
         margins[row] += margin;
       });

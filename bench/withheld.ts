@@ -13,7 +13,7 @@ import { scoreAnomalyMatrix } from "../src/ml/iforest/score.ts";
 import { trainIsolationForest } from "../src/ml/iforest/train/train.ts";
 import { type Matrix, takeMatrixRows, withColumn } from "../src/ml/matrix.ts";
 import { loadPipeline } from "../src/pipeline/pipeline.ts";
-import { labelledOf, vectorsOf } from "./assess.ts";
+import { CHOSEN_TREES, labelledOf, vectorsOf } from "./assess.ts";
 import type { BenchOptions, Figures } from "./bench.ts";
 import { extendedScores } from "./extended-forest.ts";
 import { pooled } from "./pooled.ts";
@@ -28,15 +28,6 @@ const HISTORY_DAYS = 40;
 const BEFORE_TEST_DAYS = 14;
 const SCENARIO = "tx_fraud_scenario";
 const KINDS = [1, 2, 3] as const;
-/** What `bench -- quality` chooses. */
-const TREES = {
-  trees: 100,
-  learningRate: 0.1,
-  depthMax: 3,
-  minChildWeight: 5,
-  rowSample: 1,
-  columnSample: 0.7,
-} as const;
 /** Of the reviews, what goes to the highest anomaly scores. */
 const TENTH = 0.1;
 const QUARTER = 0.25;
@@ -192,7 +183,9 @@ function scoredBy({
   readonly seed: number;
 }): Map<Side, Float64Array> {
   const boosted = (x: Matrix, later: Matrix): Float64Array =>
-    Float64Array.from(scoreMatrix(trainGbdt({ x, y, params: { ...defaultGbdtParams, ...TREES }, seed }).model, later));
+    Float64Array.from(
+      scoreMatrix(trainGbdt({ x, y, params: { ...defaultGbdtParams, ...CHOSEN_TREES }, seed }).model, later),
+    );
   const trees = boosted(train, test);
   const extend = (x: Matrix, of: Float64Array): Matrix => withColumn(x, ANOMALY_FEATURE, Float32Array.from(of));
   const forest = scoreAnomalyMatrix(trainIsolationForest({ x: train, seed }), test);

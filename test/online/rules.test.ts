@@ -77,6 +77,17 @@ const rule = (id: string, when: string, more: Partial<Rule> = {}): Rule => ({
 
 const events = payments(120, { seed: 3, from: HISTORY.at(-1)!.time, prefix: "e" }).filter(({ time }) => time < NOW);
 
+/** A pipeline of rules alone. */
+const SENSORS = `
+name: sensors
+model: none
+source: data/none.parquet
+features: none
+schema: sensors.schema.json
+suite: none
+columns: { id: reading, time: at, card: sensor_id, label: broken }
+`;
+
 test("a rules file decides answers, its hits are logged, and a replay finds the same ones", async () => {
   const world = await worldWithModel();
   const { ports } = world.open();
@@ -246,16 +257,7 @@ test("a pipeline without a model: rules alone decide, windows wait until they ha
       open: { type: "boolean" },
     },
   };
-  const yaml = `
-name: sensors
-model: none
-source: data/none.parquet
-features: none
-schema: sensors.schema.json
-suite: none
-columns: { id: reading, time: at, card: sensor_id, label: broken }
-`;
-  const pipeline = parsePipeline(yaml, { file: `${bare.dir}/sensors.yaml`, workspace: bare.dir });
+  const pipeline = parsePipeline(SENSORS, { file: `${bare.dir}/sensors.yaml`, workspace: bare.dir });
   writeFileSync(pipeline.schemaFile, JSON.stringify(schema));
   const { ports } = bare.open();
   const by = { pipeline, actor: "ana" };
@@ -311,16 +313,7 @@ columns: { id: reading, time: at, card: sensor_id, label: broken }
 test("whether training left a state for windows that began empty is looked for now and then, not at every poll", async () => {
   const bare = makeWorld();
   worlds.push(bare);
-  const yaml = `
-name: sensors
-model: none
-source: data/none.parquet
-features: none
-schema: sensors.schema.json
-suite: none
-columns: { id: reading, time: at, card: sensor_id, label: broken }
-`;
-  const pipeline = parsePipeline(yaml, { file: `${bare.dir}/sensors.yaml`, workspace: bare.dir });
+  const pipeline = parsePipeline(SENSORS, { file: `${bare.dir}/sensors.yaml`, workspace: bare.dir });
   const texts = ["sensor_id", "reading", "at"].map((name) => [name, { type: "string" }]);
   const schema = { type: "object", properties: Object.fromEntries(texts) };
   writeFileSync(pipeline.schemaFile, JSON.stringify(schema));
